@@ -1,0 +1,1 @@
+"""The Python half of Espalier: it loads, searches, trains, evaluates and exports; TypeScript plans and reads."""

@@ -1,0 +1,111 @@
+/** What a user writes: builders that make the parts of an experiment, each the same object that an experiment.json would hold. */
+import { EspalierError } from "../errors.js";
+import type { BackboneInput, ExperimentInput, KindInput, MethodInput, Row, TaskInput } from "./schema.js";
+
+declare const budgetBrand: unique symbol;
+
+/** A limit with its unit, made by `budget.*`: a bare number is not a budget. */
+export type Budget = ExperimentInput["budget"] & { readonly [budgetBrand]: true };
+
+/** An experiment as a user writes it. Everything but `name`, `backbone`, `tasks`, `budget` and `methods` has a default. */
+export interface ExperimentDefinition extends Omit<ExperimentInput, "budget" | "$schema"> {
+  budget: Budget;
+}
+
+/**
+ * Gives `definition` its type, so that an editor completes and checks it. Checking the values is `planExperiment`'s work, which
+ * `run` and `espalier run` call before Python starts.
+ */
+export function defineExperiment(definition: ExperimentDefinition): ExperimentDefinition {
+  return definition;
+}
+
+export const model = {
+  /** The embedded encoder all-MiniLM-L6-v2: 6 layers x 384, 22.7 million parameters, Apache-2.0. */
+  miniLM: () => ({ source: "embedded", name: "minilm" }) satisfies BackboneInput,
+  /** A folder with config.json, tokeniser files and safetensors weights; relative to the experiment's file. */
+  folder: (path: string, options: Omit<Part<BackboneInput, "source", "folder">, "source" | "path"> = {}) =>
+    ({ source: "folder", path, ...options }) satisfies BackboneInput,
+  /** A model of the Hub by its name, such as "FacebookAI/roberta-base". */
+  hub: (id: string, options: Omit<Part<BackboneInput, "source", "hub">, "source" | "id"> = {}) =>
+    ({ source: "hub", id, ...options }) satisfies BackboneInput,
+};
+
+export const task = {
+  /** A real task that ships with Espalier: "snips" (seven intents) or "qnli" (does the sentence answer the question?). */
+  embedded: (id: "snips" | "qnli", options: TaskOptions<"embedded", "id"> = {}) =>
+    ({ name: id, source: "embedded", id, ...options }) satisfies TaskInput,
+  /** JSONL, CSV, TSV or Parquet files with the columns text, text_pair (for pairs) and label; `columns` names others. */
+  files: (name: string, files: Omit<Part<TaskInput, "source", "files">, "source" | "name">) =>
+    ({ name, source: "files", ...files }) satisfies TaskInput,
+  /** A dataset of the Hub, read through the `datasets` library. */
+  hub: (id: string, options: TaskOptions<"hub", "id"> = {}) =>
+    ({ name: id.split("/").at(-1) ?? id, source: "hub", id, ...options }) satisfies TaskInput,
+  /** Rows given in the program itself. */
+  rows: (
+    name: string,
+    rows: { train: Row[]; validation?: Row[]; test?: Row[] } & Omit<
+      TaskOptions<"rows", "train">,
+      "validation" | "test"
+    >,
+  ) => ({ name, source: "rows", ...rows }) satisfies TaskInput,
+};
+
+export const adapters = {
+  /** h + s B A x at a linear; source: arXiv 2106.09685. */
+  lora: (options: Omit<Part<KindInput, "kind", "lora">, "kind"> = {}) =>
+    ({ kind: "lora", ...options }) satisfies KindInput,
+  /** h + s W_up f(W_down h) after a sub-block, before its residual; source: Houlsby et al., arXiv 1902.00751. */
+  bottleneck: (options: Omit<Part<KindInput, "kind", "bottleneck">, "kind"> = {}) =>
+    ({ kind: "bottleneck", ...options }) satisfies KindInput,
+};
+
+export const budget = {
+  /** The most parameters that all chosen candidates together may have: a count, or a share of the backbone as "0.5%". */
+  parameters: (limit: number | `${number}%`): Budget => ({ parameters: toParameters(limit) }) as Budget,
+};
+
+export const search = {
+  /** Stochastic gates that spend the budget exactly at every step (DESIGN section 6). */
+  budgeted: (options: MethodOptions<"budgeted"> = {}) => ({ method: "budgeted", ...options }) satisfies MethodInput,
+  /** Sigmoid gates with a sparsity term, as in arXiv 2509.03057. */
+  paper: (options: MethodOptions<"paper"> = {}) => ({ method: "paper", ...options }) satisfies MethodInput,
+  /** Sensitivity times uncertainty of each candidate under a cubic budget schedule, after AdaLoRA (arXiv 2303.10512). */
+  importance: (options: MethodOptions<"importance"> = {}) =>
+    ({ method: "importance", ...options }) satisfies MethodInput,
+  /** No training: the loss gradient at each candidate's place, then a greedy fill. */
+  saliency: (options: MethodOptions<"saliency"> = {}) => ({ method: "saliency", ...options }) satisfies MethodInput,
+};
+
+export const baselines = {
+  /** The budget spread evenly over every site. */
+  uniform: (options: MethodOptions<"uniform"> = {}) => ({ method: "uniform", ...options }) satisfies MethodInput,
+  /** The budget spread evenly over the last layers only. */
+  topLayers: (options: MethodOptions<"topLayers"> = {}) => ({ method: "topLayers", ...options }) satisfies MethodInput,
+  /** The budget spent on candidates drawn at random; several draws. */
+  random: (options: MethodOptions<"random"> = {}) => ({ method: "random", ...options }) satisfies MethodInput,
+  /** No adapter at all: the head on the frozen backbone. */
+  head: (options: MethodOptions<"head"> = {}) => ({ method: "head", ...options }) satisfies MethodInput,
+};
+
+type Part<Union, Key extends PropertyKey, Value> = Extract<Union, { [key in Key]: Value }>;
+type TaskOptions<Source, Given extends string> = Partial<Omit<Part<TaskInput, "source", Source>, "source" | Given>>;
+type MethodOptions<Name> = Omit<Part<MethodInput, "method", Name>, "method">;
+
+function toParameters(limit: number | `${number}%`): number {
+  if (typeof limit === "number") {
+    if (Number.isInteger(limit) && limit >= 1) return limit;
+    throw badBudget(limit);
+  }
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(limit.trim());
+  const share = percent === null ? Number.NaN : Number(percent[1]) / 100;
+  if (share > 0 && share < 1) return share;
+  throw badBudget(limit);
+}
+
+function badBudget(limit: unknown): EspalierError {
+  return new EspalierError(
+    `budget.parameters: ${JSON.stringify(limit)} is not a number of parameters or a share of the backbone`,
+    { code: "input", mend: 'Give a whole number of parameters, as 100000, or a share between 0% and 100%, as "0.5%".' },
+  );
+}

@@ -1,0 +1,105 @@
+/** Experiment -> Plan: every default filled in, paths absolute, one trial for each method, draw and seed. */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import { EspalierError } from "../errors.js";
+import { checkExperiment } from "./check.js";
+import type { ExperimentDefinition } from "./define.js";
+import type { Experiment, ExperimentInput, Method, Plan, Trial } from "./schema.js";
+
+export interface PlanOptions {
+  /** The folder that relative paths start from; default: the working directory. */
+  baseFolder?: string;
+  /** How messages call the experiment, such as its file's name. */
+  origin?: string;
+}
+
+/**
+ * The total plan of an experiment.
+ *
+ * @throws EspalierError ("input") that names every field at fault
+ */
+export function planExperiment(
+  definition: ExperimentDefinition | ExperimentInput,
+  { baseFolder = process.cwd(), origin = "experiment" }: PlanOptions = {},
+): Plan {
+  const experiment = checkExperiment(definition, origin);
+  const methods = experiment.methods.map((method) => ({ ...method, name: method.name ?? method.method }));
+  const seeds = typeof experiment.seeds === "number" ? [...Array(experiment.seeds).keys()] : experiment.seeds;
+  if (new Set(seeds).size < seeds.length) {
+    throw new EspalierError(`${origin}: seeds: ${JSON.stringify(seeds)} holds a seed twice`, {
+      code: "input",
+      mend: "Give each seed once.",
+    });
+  }
+  checkKinds(experiment, origin);
+  const absolute = (file: string) => path.resolve(baseFolder, file);
+  return {
+    version: 1,
+    name: experiment.name,
+    backbone:
+      experiment.backbone.source === "folder"
+        ? { ...experiment.backbone, path: absolute(experiment.backbone.path) }
+        : experiment.backbone,
+    tasks: experiment.tasks.map((task) =>
+      task.source === "files"
+        ? {
+            ...task,
+            train: absolute(task.train),
+            validation: task.validation === null ? null : absolute(task.validation),
+            test: task.test === null ? null : absolute(task.test),
+          }
+        : task,
+    ),
+    space: experiment.space,
+    budget: experiment.budget,
+    methods,
+    training: experiment.training,
+    seeds,
+    trials: methods.flatMap((method) => trialsOf(method, seeds)),
+  };
+}
+
+/** sha256 of the plan's canonical JSON (keys sorted), hexadecimal. */
+export function planHash(plan: Plan): string {
+  return createHash("sha256").update(canonical(plan)).digest("hex");
+}
+
+function trialsOf(method: Method & { name: string }, seeds: readonly number[]): Trial[] {
+  const draws = method.method === "random" ? method.draws : 1;
+  return seeds.flatMap((seed) =>
+    Array.from({ length: draws }, (_, draw) => ({
+      id: draws > 1 ? `${method.name}-draw${draw}-seed${seed}` : `${method.name}-seed${seed}`,
+      method: method.name,
+      draw,
+      seed,
+    })),
+  );
+}
+
+/** A kind listed twice, or a fixed method that asks for a kind the space lacks, is a mistake that no default can mend. */
+function checkKinds(experiment: Experiment, origin: string): void {
+  const kinds = experiment.space.kinds.map((entry) => entry.kind);
+  if (new Set(kinds).size < kinds.length) {
+    throw new EspalierError(`${origin}: space.kinds: ${kinds.join(", ")} names a kind twice`, {
+      code: "input",
+      mend: "List each kind once, with all its sizes.",
+    });
+  }
+  experiment.methods.forEach((method, index) => {
+    if ("kind" in method && method.kind !== null && !kinds.includes(method.kind)) {
+      throw new EspalierError(`${origin}: methods[${index}].kind: "${method.kind}" is not in the space`, {
+        code: "input",
+        mend: `Add it to space.kinds, or choose one of: ${kinds.join(", ")}.`,
+      });
+    }
+  });
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(",")}}`;
+}

@@ -1,0 +1,196 @@
+/** What comes back from Python: events while it works and records when it is done. Part of the contract, like schema.ts. */
+import { z } from "zod";
+import { MetricSchema, SlotSchema } from "./schema.js";
+
+/** A number that may be not finite: JSON has no NaN, so it travels as "NaN", "Infinity" or "-Infinity". */
+export const RealSchema = z
+  .union([z.number(), z.literal("NaN"), z.literal("Infinity"), z.literal("-Infinity")])
+  .meta({ id: "Real" });
+const real = RealSchema;
+
+export const ChosenSchema = z
+  .strictObject({
+    site: z.string().describe("such as layers.3.attention.query"),
+    layer: z.int().min(0),
+    slot: SlotSchema,
+    kind: z.enum(["lora", "bottleneck"]),
+    start: z.int().min(0).describe("first rank or width of the chunk"),
+    size: z.int().min(1).describe("how many ranks or widths it holds"),
+    parameters: z.int().min(1),
+    tasks: z.array(z.string()).min(1).describe("the tasks that use it"),
+    scores: z.record(z.string(), real).describe("per task: the probability or score that chose it"),
+  })
+  .meta({ id: "Chosen" });
+
+export const StructureSchema = z
+  .strictObject({
+    version: z.literal(1),
+    method: z.string(),
+    backbone: z
+      .strictObject({
+        family: z.string(),
+        layers: z.int().min(1),
+        hidden: z.int().min(1),
+        slots: z.array(SlotSchema).describe("the slots the space could use"),
+        sites: z.record(z.string(), z.int().min(1)).describe("per site and kind that the space held: largest size"),
+      })
+      .meta({ id: "StructureBackbone" }),
+    tasks: z.array(z.string()).min(1),
+    budget: z.int().min(0).describe("parameters"),
+    parameters: z
+      .strictObject({ union: z.int().min(0), tasks: z.record(z.string(), z.int().min(0)) })
+      .meta({ id: "StructureParameters" }),
+    candidates: z.array(ChosenSchema),
+  })
+  .meta({ id: "Structure" });
+
+export const TaskScoreSchema = z
+  .strictObject({
+    metric: MetricSchema,
+    split: z.enum(["validation", "test"]),
+    score: real,
+    hardenedBeforeFit: real.nullable().describe("the searched model, hardened, before it is fitted"),
+    rows: z.int().min(1),
+    parameters: z.int().min(0),
+  })
+  .meta({ id: "TaskScore" });
+
+export const SecondsSchema = z
+  .strictObject({ search: z.number(), fit: z.number(), evaluate: z.number() })
+  .meta({ id: "Seconds" });
+const IntervalSchema = z.tuple([real, real]).meta({ id: "Interval" });
+
+export const TrialResultSchema = z
+  .strictObject({
+    version: z.literal(1),
+    trial: z.string(),
+    method: z.string(),
+    draw: z.int().min(0),
+    seed: z.int().min(0),
+    status: z.enum(["done", "failed"]),
+    error: z.string().nullable(),
+    tasks: z.record(z.string(), TaskScoreSchema),
+    union: z.int().min(0).describe("parameters of all chosen candidates"),
+    lowestLayer: z.int().min(0).nullable().describe("null: nothing is adapted"),
+    steps: z.strictObject({ search: z.int().min(0), fit: z.int().min(0) }).meta({ id: "TrialSteps" }),
+    stepMs: z
+      .strictObject({ search: z.number().nullable(), fit: z.number() })
+      .describe("medians")
+      .meta({ id: "TrialStepMs" }),
+    seconds: SecondsSchema,
+    peakMemoryMiB: z.number(),
+    gatesAboveHalf: z.int().min(0).nullable(),
+  })
+  .meta({ id: "TrialResult" });
+
+export const ResultRowSchema = z
+  .strictObject({
+    task: z.string(),
+    method: z.string(),
+    metric: MetricSchema,
+    mean: real.nullable().describe("over seeds; null when every trial failed"),
+    ci95: IntervalSchema.nullable().describe("null with a single seed"),
+    seeds: z.int().min(0),
+    split: z.enum(["validation", "test"]),
+    parameters: z
+      .strictObject({ task: z.number(), union: z.number(), fraction: z.number() })
+      .meta({ id: "RowParameters" }),
+    stepMs: z
+      .strictObject({ predicted: z.number().nullable(), measured: z.number().nullable() })
+      .meta({ id: "RowStepMs" }),
+    seconds: SecondsSchema,
+    peakMemoryMiB: z.number(),
+    hardenedBeforeFit: real.nullable(),
+    lowestLayer: z.number().nullable(),
+    failed: z.int().min(0),
+  })
+  .meta({ id: "ResultRow" });
+
+export const verdicts = ["better", "worse", "cannot be told apart"] as const;
+export const ComparisonSchema = z
+  .strictObject({
+    task: z.string(),
+    a: z.string(),
+    b: z.string(),
+    difference: real.describe("score of a minus score of b"),
+    ci95: IntervalSchema,
+    p: z.number(),
+    pAdjusted: z.number().describe("Holm-corrected over all comparisons of the run"),
+    verdict: z.enum(verdicts),
+  })
+  .meta({ id: "Comparison" });
+
+export const ExportSchema = z
+  .strictObject({
+    task: z.string(),
+    to: z.enum(["peft", "native"]),
+    path: z.string(),
+    maxDifference: z.number().describe("largest difference of the outputs after reloading"),
+  })
+  .meta({ id: "Export" });
+
+export const RunRecordSchema = z
+  .strictObject({
+    version: z.literal(1),
+    run: z.string().describe("path of the run directory"),
+    status: z.enum(["done", "failed", "interrupted", "running"]),
+    rows: z.array(ResultRowSchema),
+    comparisons: z.array(ComparisonSchema),
+    fullStepMs: z.number().nullable().describe("one step with every candidate attached"),
+    seconds: z.number(),
+    exports: z.array(ExportSchema),
+    warnings: z.array(z.string()),
+  })
+  .meta({ id: "RunRecord" });
+
+export const stages = ["load", "search", "fit", "evaluate", "compare", "export"] as const;
+const stage = z.enum(stages);
+const stamp = { seq: z.int().min(1), time: z.number().describe("seconds since 1970") };
+
+export const EventSchema = z
+  .discriminatedUnion("type", [
+    z
+      .strictObject({ ...stamp, type: z.literal("run.started"), trials: z.int(), directory: z.string() })
+      .meta({ id: "RunStarted" }),
+    z
+      .strictObject({ ...stamp, type: z.literal("stage.started"), trial: z.string().nullable(), stage })
+      .meta({ id: "StageStarted" }),
+    z
+      .strictObject({
+        ...stamp,
+        type: z.literal("progress"),
+        trial: z.string().nullable(),
+        stage,
+        step: z.int().min(0),
+        steps: z.int().min(0),
+        loss: real.nullable(),
+        done: z.number().describe("work done of the whole run, between 0 and 1"),
+      })
+      .meta({ id: "Progress" }),
+    z
+      .strictObject({
+        ...stamp,
+        type: z.literal("trial.finished"),
+        trial: z.string(),
+        scores: z.record(z.string(), real),
+      })
+      .meta({ id: "TrialFinished" }),
+    z
+      .strictObject({ ...stamp, type: z.literal("trial.failed"), trial: z.string(), error: z.string() })
+      .meta({ id: "TrialFailed" }),
+    z
+      .strictObject({ ...stamp, type: z.literal("warning"), trial: z.string().nullable(), message: z.string() })
+      .meta({ id: "Warning" }),
+    z
+      .strictObject({ ...stamp, type: z.literal("run.finished"), status: z.enum(["done", "failed", "interrupted"]) })
+      .meta({ id: "RunFinished" }),
+  ])
+  .meta({ id: "Event" });
+
+export type Structure = z.output<typeof StructureSchema>;
+export type TrialResult = z.output<typeof TrialResultSchema>;
+export type ResultRow = z.output<typeof ResultRowSchema>;
+export type Comparison = z.output<typeof ComparisonSchema>;
+export type RunRecord = z.output<typeof RunRecordSchema>;
+export type Event = z.output<typeof EventSchema>;
+export type Stage = z.output<typeof stage>;

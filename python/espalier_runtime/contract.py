@@ -535,7 +535,7 @@ class RunFinished(BaseModel):
     status: Literal["done", "failed", "interrupted"]
 
 
-class Backbone1(BaseModel):
+class StructureBackbone(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
@@ -566,7 +566,7 @@ class Backbone1(BaseModel):
     ]
 
 
-class Parameters(BaseModel):
+class StructureParameters(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
@@ -612,24 +612,6 @@ class Chosen(BaseModel):
     ]
 
 
-class Steps(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    search: Annotated[int, Field(ge=0)]
-    fit: Annotated[int, Field(ge=0)]
-
-
-class StepMs(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    search: float | None
-    fit: float
-
-
 class TaskScore(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -649,6 +631,24 @@ class TaskScore(BaseModel):
     parameters: Annotated[int, Field(ge=0)]
 
 
+class TrialSteps(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    search: Annotated[int, Field(ge=0)]
+    fit: Annotated[int, Field(ge=0)]
+
+
+class TrialStepMs(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    search: float | None
+    fit: float
+
+
 class Seconds(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -659,7 +659,7 @@ class Seconds(BaseModel):
     evaluate: float
 
 
-class Parameters1(BaseModel):
+class RowParameters(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
@@ -669,7 +669,7 @@ class Parameters1(BaseModel):
     fraction: float
 
 
-class StepMs1(BaseModel):
+class RowStepMs(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
@@ -878,10 +878,10 @@ class Structure(BaseModel):
     )
     version: Literal[1]
     method: str
-    backbone: Backbone1
+    backbone: StructureBackbone
     tasks: Annotated[list[str], Field(min_length=1)]
     budget: Annotated[int, Field(description="parameters", ge=0)]
-    parameters: Parameters
+    parameters: StructureParameters
     candidates: list[Chosen]
 
 
@@ -905,8 +905,8 @@ class TrialResult(BaseModel):
         int | None,
         Field(alias="lowestLayer", description="null: nothing is adapted", ge=0),
     ]
-    steps: Steps
-    step_ms: Annotated[StepMs, Field(alias="stepMs", description="medians")]
+    steps: TrialSteps
+    step_ms: Annotated[TrialStepMs, Field(alias="stepMs")]
     seconds: Seconds
     peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
     gates_above_half: Annotated[int | None, Field(alias="gatesAboveHalf", ge=0)]
@@ -934,8 +934,8 @@ class ResultRow(BaseModel):
     ]
     seeds: Annotated[int, Field(ge=0)]
     split: Literal["validation", "test"]
-    parameters: Parameters1
-    step_ms: Annotated[StepMs1, Field(alias="stepMs")]
+    parameters: RowParameters
+    step_ms: Annotated[RowStepMs, Field(alias="stepMs")]
     seconds: Seconds
     peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
     hardened_before_fit: Annotated[

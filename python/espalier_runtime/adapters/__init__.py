@@ -1,0 +1,1 @@
+"""Adapter kinds, and the fused execution of many candidates at one place."""

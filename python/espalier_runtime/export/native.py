@@ -1,0 +1,169 @@
+"""The native format: adapter.safetensors and adapter.json, which hold every kind, all tasks and their heads.
+
+from espalier_runtime.export.native import load
+adapter = load("adapter")
+adapter.predict("snips", ["play some jazz"])      # ["PlayMusic"]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.backbone.heads import Head, Pooling
+from espalier_runtime.backbone.load import Backbone, BackboneSpec, load_backbone
+from espalier_runtime.errors import InputError
+from espalier_runtime.records.files import write_atomic, write_json
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.structure import Structure, from_record
+from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.tasks.task import Example
+from espalier_runtime.tasks.tokenise import encode
+from espalier_runtime.training.model import AdaptedModel
+
+KindSpec = contract.LoraKind | contract.BottleneckKind
+
+_backbone_spec: TypeAdapter[BackboneSpec] = TypeAdapter(BackboneSpec)
+_kind_specs: TypeAdapter[list[KindSpec]] = TypeAdapter(list[KindSpec])
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """What a task's outputs mean; `labels` are the class names, empty for regression."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    metric: str
+
+
+@dataclass(frozen=True)
+class AdapterCard:
+    """Everything but the weights that is needed to run an adapter."""
+
+    backbone: BackboneSpec
+    fingerprint: str
+    structure: contract.Structure
+    kinds: Sequence[KindSpec]
+    tasks: Sequence[TaskCard]
+    pooling: Pooling
+    max_length: int
+
+
+def save(folder: Path, card: AdapterCard, model: AdaptedModel) -> None:
+    """Writes the adapter's weights and card into `folder`."""
+    from safetensors.torch import save_file
+
+    weights = {f"adapters.{name}": value for name, value in model.adapters.state_dict().items()}
+    weights |= {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    write_atomic(folder / "adapter.safetensors", lambda path: save_file(tensors, path))
+    write_json(
+        folder / "adapter.json",
+        {
+            "version": 1,
+            "backbone": card.backbone.model_dump(by_alias=True),
+            "fingerprint": card.fingerprint,
+            "structure": card.structure.model_dump(by_alias=True),
+            "kinds": [kind.model_dump(by_alias=True) for kind in card.kinds],
+            "tasks": [vars(task) for task in card.tasks],
+            "pooling": card.pooling,
+            "maxLength": card.max_length,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class LoadedAdapter:
+    """An adapter on its backbone, ready to predict."""
+
+    card: AdapterCard
+    backbone: Backbone
+    structure: Structure
+    model: AdaptedModel
+
+    def outputs(self, task: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Tensor:
+        """Logits (rows, classes) of a classification, values (rows, 1) of a regression."""
+        names = [entry.name for entry in self.card.tasks]
+        if task not in names:
+            raise InputError(f'task: "{task}" is not one of this adapter\'s', mend=f"Use one of: {', '.join(names)}.")
+        index = names.index(task)
+        seconds: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
+        examples = [Example(text, pair, 0) for text, pair in zip(texts, seconds, strict=True)]
+        ids = encode(self.backbone.tokenizer, examples, self.card.max_length)
+        pad = self.backbone.tokenizer.pad_token_id or 0
+        corpus = Corpus(names, [(index, tokens, 0.0) for tokens in ids], pad, self.backbone.device)
+        gates = self.structure.gates().float().to(self.backbone.device)
+        with self.model.adapters.attached(self.backbone.model):
+            return self.model.outputs(corpus.batch(range(len(corpus))), gates)
+
+    def predict(self, task: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
+        """Class names of a classification, values of a regression."""
+        outputs = self.outputs(task, texts, pairs)
+        labels = next(entry.labels for entry in self.card.tasks if entry.name == task)
+        if not labels:
+            return [float(value) for value in outputs.squeeze(1)]
+        return [labels[int(index)] for index in outputs.argmax(1)]
+
+
+def load(folder: Path | str, backbone: Backbone | None = None) -> LoadedAdapter:
+    """The adapter in `folder`, on its own backbone or on a given one that is already loaded.
+
+    Raises InputError where the folder holds no adapter, or the backbone's weights are not those it was trained on.
+    """
+    from safetensors.torch import load_file
+
+    root = Path(folder)
+    card = read_card(root)
+    base = load_backbone(card.backbone) if backbone is None else backbone
+    if base.fingerprint != card.fingerprint:
+        raise InputError(
+            f"{root}: the adapter was trained on other weights of {base.reference} than those loaded"
+            f" (sha256 {card.fingerprint[:12]}, loaded {base.fingerprint[:12]})",
+            mend="Load the same model revision that the adapter was trained on.",
+        )
+    structure = from_record(card.structure, base.sites, card.kinds)
+    pool = AdapterPool(structure.candidates, kinds_of(card.kinds), 0)
+    heads = [(task.name, Head(base.hidden, max(1, len(task.labels)))) for task in card.tasks]
+    model = AdaptedModel(base, pool, heads, card.pooling)
+    weights = load_file(root / "adapter.safetensors")
+    pool.load_state_dict(_part(weights, "adapters."))
+    model.heads.load_state_dict(_part(weights, "heads."))
+    return LoadedAdapter(card, base, structure, model.to(base.device).eval())
+
+
+def read_card(folder: Path) -> AdapterCard:
+    """The card of the adapter in `folder`. Raises InputError where there is none, or one of a newer version."""
+    path = folder / "adapter.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder}: holds no readable adapter.json ({error})", mend="Give an adapter's folder."
+        ) from error
+    if data.get("version") != 1:
+        raise InputError(
+            f"{path}: version {data.get('version')} is not one that this Espalier reads (1)",
+            mend="Update Espalier.",
+        )
+    return AdapterCard(
+        backbone=_backbone_spec.validate_python(data["backbone"]),
+        fingerprint=data["fingerprint"],
+        structure=contract.Structure.model_validate(data["structure"]),
+        kinds=_kind_specs.validate_python(data["kinds"]),
+        tasks=[TaskCard(t["name"], t["kind"], tuple(t["labels"]), t["metric"]) for t in data["tasks"]],
+        pooling=data["pooling"],
+        max_length=data["maxLength"],
+    )
+
+
+def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

@@ -1,0 +1,202 @@
+"""The jobs that TypeScript starts: run a plan, inspect a model, export a run's adapters."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from espalier_runtime import contract
+from espalier_runtime.backbone.load import BackboneSpec, load_backbone
+from espalier_runtime.errors import InputError, TrialError
+from espalier_runtime.jobs import Cancelled, JobContext
+from espalier_runtime.records.directory import RunDirectory
+from espalier_runtime.records.events import EventLog
+from espalier_runtime.records.files import write_json
+from espalier_runtime.records.lock import environment_lock
+from espalier_runtime.search.methods import Method
+from espalier_runtime.structure.space import build_space
+from espalier_runtime.trials.exports import export_answer
+from espalier_runtime.trials.prepare import Prepared, prepare
+from espalier_runtime.trials.progress import Emit, RunProgress
+from espalier_runtime.trials.steps import full_step_ms
+from espalier_runtime.trials.summary import summarise
+from espalier_runtime.trials.trial import failed_result, run_trial
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def run_plan(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
+    """Runs every trial of `payload["plan"]` into `payload["directory"]` and returns the run's record.
+
+    Trials whose result.json stands already are kept: that is how an interrupted run continues.
+    """
+    plan = parse(contract.Plan, payload["plan"])
+    directory = RunDirectory(Path(payload["directory"]))
+    with directory.writer():
+        log = EventLog(directory.events)
+
+        def emit(event: dict[str, object]) -> None:
+            context.emit(log.append(event))
+
+        try:
+            record = _Run(plan, directory, payload.get("host", {}), emit, context).run()
+        except Cancelled:
+            emit({"type": "run.finished", "status": "interrupted"})
+            raise
+        except Exception:
+            emit({"type": "run.finished", "status": "failed"})
+            raise
+        finally:
+            log.close()
+    return record.model_dump(by_alias=True)
+
+
+def inspect(payload: dict[str, Any], context: JobContext) -> dict[str, object]:  # noqa: ARG001
+    """Sites, shapes and candidates of a backbone under a space."""
+    spec: BackboneSpec = TypeAdapter(BackboneSpec).validate_python(payload["backbone"])
+    backbone = load_backbone(spec)
+    space_spec = parse(contract.Space, payload["space"])
+    space = build_space(space_spec, backbone.sites)
+    sites = []
+    for site in backbone.sites:
+        members = [candidate for candidate in space.candidates if candidate.site == site]
+        sites.append(
+            {
+                "site": site.name,
+                "layer": site.layer,
+                "slot": site.slot,
+                "module": site.module,
+                "in": site.inputs,
+                "out": site.outputs,
+                "candidates": [
+                    {"kind": c.kind, "start": c.start, "size": c.size, "parameters": c.parameters} for c in members
+                ],
+            }
+        )
+    return {
+        "family": backbone.family,
+        "layers": backbone.layers,
+        "hidden": backbone.hidden,
+        "parameters": backbone.parameters,
+        "fingerprint": backbone.fingerprint,
+        "sites": sites,
+        "total": space.parameters,
+    }
+
+
+def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
+    """Exports the answer's adapter of a finished run, for one task or for all."""
+    directory = RunDirectory(Path(payload["directory"]))
+    plan = parse(contract.Plan, TypeAdapter(dict[str, Any]).validate_json(directory.plan.read_text()))
+    destination = None if payload.get("destination") is None else Path(payload["destination"])
+    exports = export_answer(
+        plan,
+        directory,
+        payload["to"],
+        tasks=payload.get("task"),
+        destination=destination,
+        check=context.check,
+    )
+    return {"exports": [export.model_dump(by_alias=True) for export in exports]}
+
+
+def parse(model: type[Model], value: object) -> Model:
+    """`value` as a model of the contract. Raises InputError naming the field, where TypeScript let something through."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{field}: {first['msg']}", mend="The plan does not fit this version of Espalier.") from error
+
+
+class _Run:
+    """One execution of a plan."""
+
+    def __init__(
+        self,
+        plan: contract.Plan,
+        directory: RunDirectory,
+        host: dict[str, object],
+        emit: Emit,
+        context: JobContext,
+    ) -> None:
+        self._plan, self._directory, self._host = plan, directory, host
+        self._emit, self._context = emit, context
+
+    def run(self) -> contract.RunRecord:
+        started = time.perf_counter()
+        plan, directory = self._plan, self._directory
+        self._emit({"type": "run.started", "trials": len(plan.trials), "directory": str(directory.root)})
+        self._emit({"type": "stage.started", "trial": None, "stage": "load"})
+        prepared = prepare(plan)
+        for message in prepared.warnings:
+            self._emit({"type": "warning", "trial": None, "message": message})
+        write_json(
+            directory.lock,
+            environment_lock(
+                plan.model_dump(by_alias=True),
+                host=self._host,
+                model=prepared.backbone.fingerprint,
+                data={task.name: task.fingerprint for task in prepared.tasks},
+                device=prepared.backbone.device,
+            ),
+        )
+        self._context.check()
+        full_ms = full_step_ms(prepared)
+        progress = RunProgress(plan, prepared.backbone.layers, self._emit)
+        methods: dict[str, Method] = {str(method.name): method for method in plan.methods}
+        for trial in plan.trials:
+            if directory.trial(trial.id).result.exists():
+                progress.skip(trial.id)
+            else:
+                self._trial(prepared, trial, methods[trial.method], progress)
+                progress.finish(trial.id)
+        self._emit({"type": "stage.started", "trial": None, "stage": "compare"})
+        rows, comparisons = summarise(prepared, directory)
+        exports = []
+        warnings = list(prepared.warnings)
+        answered = any(row.method == plan.methods[0].name and row.failed < row.seeds for row in rows)
+        if answered and not isinstance(plan.methods[0], contract.HeadMethod):
+            self._emit({"type": "stage.started", "trial": None, "stage": "export"})
+            try:
+                exports = export_answer(plan, directory, "auto", check=self._context.check)
+            except InputError as error:  # such as a structure that holds nothing
+                warnings.append(str(error))
+        record = contract.RunRecord(
+            version=1,
+            run=str(directory.root),
+            status="done" if answered else "failed",
+            rows=rows,
+            comparisons=comparisons,
+            full_step_ms=full_ms,
+            seconds=time.perf_counter() - started,
+            exports=exports,
+            warnings=warnings,
+        )
+        write_json(directory.record, record.model_dump(by_alias=True))
+        self._emit({"type": "run.finished", "status": record.status})
+        return record
+
+    def _trial(self, prepared: Prepared, trial: contract.Trial, method: Method, progress: RunProgress) -> None:
+        directory = self._directory.trial(trial.id)
+        entered: set[str] = set()
+
+        def report(stage: str, step: int, steps: int, loss: float | None) -> None:
+            self._context.check()
+            if stage not in entered:
+                entered.add(stage)
+                self._emit({"type": "stage.started", "trial": trial.id, "stage": stage})
+            progress.step(trial.id, stage, step, steps, loss)
+
+        try:
+            result = run_trial(prepared, trial, method, directory, report)
+        except TrialError as error:
+            write_json(directory.result, failed_result(trial, str(error)).model_dump(by_alias=True))
+            self._emit({"type": "trial.failed", "trial": trial.id, "error": str(error)})
+        else:
+            scores = {task: entry.score for task, entry in result.tasks.items()}
+            self._emit({"type": "trial.finished", "trial": trial.id, "scores": scores})

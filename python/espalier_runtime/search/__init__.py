@@ -1,0 +1,1 @@
+"""Searches: each turns a space, tasks and a budget into a structure."""

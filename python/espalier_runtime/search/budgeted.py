@@ -1,0 +1,73 @@
+"""Budgeted stochastic gates:  z = straight-through Bernoulli(p),  p = spend(a, c, B(step), tau(step)).
+
+Every step spends B(step) exactly (structure/budget.py); tau and B come down over the search. One uniform number u a
+candidate decides for all tasks, z[t,i] = [u_i < p[t,i]], so that tasks with equal probabilities open the same gates and
+the expected cost of the union is what the budget counts. The gradient passes the draw unchanged: dL/dp = dL/dz.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.errors import TrialError
+from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
+from espalier_runtime.structure.budget import spend, spent
+from espalier_runtime.structure.gates import GateLogits
+from espalier_runtime.structure.schedule import budget_at, geometric
+from espalier_runtime.structure.structure import harden
+
+
+class BudgetedGates:
+    """Gates of the training loop. `budget` None is unlimited; with `noise` off z = p."""
+
+    def __init__(self, tasks: int, costs: Tensor, budget: int | None, spec: contract.BudgetedMethod, seed: int) -> None:
+        self.logits = GateLogits(tasks, len(costs)).to(costs.device)
+        self.history = GateHistory()
+        self._costs, self._budget, self._spec = costs, budget, spec
+        self._optimiser = torch.optim.Adam(self.logits.parameters(), lr=spec.gate_learning_rate)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._p = torch.empty(0)
+
+    def open(self, step: int, steps: int) -> Tensor:
+        first, last = self._spec.temperature
+        self._p = self.probabilities(step, steps, geometric(step, steps, first, last))
+        self.history.record(step, steps, self._p)
+        if not self._spec.noise:
+            return self._p
+        draw = torch.rand(self._p.shape[1], generator=self._generator).to(self._p.device)
+        return (draw < self._p).to(self._p.dtype)
+
+    def learn(self, gradient: Tensor) -> None:
+        self.history.gradient += float(gradient.abs().sum())
+        self._optimiser.zero_grad()
+        self._p.backward(gradient)  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+
+    def probabilities(self, step: int, steps: int, temperature: float) -> Tensor:
+        """p (tasks, candidates) of a step. Raises TrialError where they miss the budget."""
+        if self._budget is None:
+            return spend(self.logits(), self._costs, None, temperature)
+        # The first gates are half open, as with the plain sigmoid.
+        start = float(self._costs.sum()) / 2
+        budget = budget_at(step, steps, start, self._budget, self._spec.budget_reached)
+        p = spend(self.logits(), self._costs, budget, temperature)
+        if abs(spent(p, self._costs) - budget) > 1e-4 * budget:
+            raise TrialError(f"budgeted: step {step + 1} spends {spent(p, self._costs):g} of a budget of {budget:g}")
+        return p
+
+
+def search_budgeted(problem: SearchProblem, spec: contract.BudgetedMethod, name: str) -> Found:
+    """Trains all candidates under stochastic gates, then fills the budget by probability."""
+    unlimited = problem.budget >= problem.space.parameters
+    gates = BudgetedGates(
+        len(problem.tasks), problem.costs(), None if unlimited else problem.budget, spec, problem.seed
+    )
+    model = problem.model()
+    done = problem.train(model, gates, spec.epochs)
+    gates.history.check(name)
+    with torch.no_grad():
+        p = gates.probabilities(len(done.losses), len(done.losses), spec.temperature[1]).cpu()
+    structure = harden(p, problem.space, problem.budget, problem.tasks, name)
+    return Found(structure, model, gates.history, len(done.losses), done.step_ms, int((p.amax(0) > 0.5).sum()))

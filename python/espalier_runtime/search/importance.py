@@ -1,0 +1,78 @@
+"""Importance: running sensitivity times running uncertainty of each candidate, after AdaLoRA (arXiv 2303.10512).
+
+A candidate's residual is linear in W_up, so that  dL/dz = <W_up, dL/dW_up>:  the gate's gradient is the first-order
+change of the loss if the candidate went, one number a task and candidate. With S = |dL/dz| of the step and decay b:
+
+    I <- b I + (1 - b) S        U <- b U + (1 - b) |S - I|        score = I * U
+
+The budget falls cubically; at each step the best candidates under it are open to all tasks, the others shut. A shut
+gate still gets a gradient, so that a candidate can come back.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
+from espalier_runtime.structure.schedule import budget_at
+from espalier_runtime.structure.space import Space
+from espalier_runtime.structure.structure import fill, harden
+
+
+class ImportanceGates:
+    """Gates of the training loop: 0 or 1, the same for all tasks."""
+
+    def __init__(self, tasks: int, space: Space, budget: int, spec: contract.ImportanceMethod) -> None:
+        self.history = GateHistory()
+        self._space, self._budget, self._spec = space, budget, spec
+        self._sensitivity = torch.zeros(tasks, len(space.candidates))
+        self._uncertainty = torch.zeros(tasks, len(space.candidates))
+        self._step, self._steps = 0, 1
+
+    def scores(self) -> Tensor:
+        """I * U (tasks, candidates), each task's scores summing to one so that tasks can be compared."""
+        product = self._sensitivity * self._uncertainty
+        return product / product.sum(1, keepdim=True).clamp_min(1e-30)
+
+    def open(self, step: int, steps: int) -> Tensor:
+        self._step, self._steps = step, steps
+        limit = budget_at(
+            step, steps, self._space.parameters, self._budget, self._spec.budget_reached, self._spec.warmup
+        )
+        mask = torch.zeros_like(self._sensitivity)
+        best = self.scores().amax(0)
+        mask[:, fill(best.argsort(descending=True, stable=True).tolist(), self._space, int(limit))] = 1.0
+        return mask
+
+    def learn(self, gradient: Tensor) -> None:
+        self.history.gradient += float(gradient.abs().sum())
+        decay = self._spec.smoothing
+        now = gradient.abs().cpu()
+        self._sensitivity = decay * self._sensitivity + (1 - decay) * now
+        self._uncertainty = decay * self._uncertainty + (1 - decay) * (now - self._sensitivity).abs()
+        self.history.record(self._step, self._steps, self.scores())
+
+
+def search_importance(problem: SearchProblem, spec: contract.ImportanceMethod, name: str) -> Found:
+    """Trains all candidates under a falling budget, then fills it by score."""
+    gates = ImportanceGates(len(problem.tasks), problem.space, problem.budget, spec)
+    model = problem.model()
+    done = problem.train(model, _OnDevice(gates, problem.backbone.device), spec.epochs)
+    gates.history.check(name)
+    structure = harden(gates.scores(), problem.space, problem.budget, problem.tasks, name)
+    return Found(structure, model, gates.history, len(done.losses), done.step_ms)
+
+
+class _OnDevice:
+    """The mask is chosen on the CPU, whatever the model runs on."""
+
+    def __init__(self, gates: ImportanceGates, device: torch.device) -> None:
+        self._gates, self._device = gates, device
+
+    def open(self, step: int, steps: int) -> Tensor:
+        return self._gates.open(step, steps).to(self._device)
+
+    def learn(self, gradient: Tensor) -> None:
+        self._gates.learn(gradient)

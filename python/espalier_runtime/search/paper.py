@@ -1,0 +1,51 @@
+"""The gate of Structure-Learnable Adapter Fine-Tuning (arXiv 2509.03057):  z = sigmoid(a),  loss L_task + lambda Omega.
+
+h' = z Adapter(h) + (1 - z) h = h + z D(h). Omega is the cost-weighted mean of the gates over candidates and tasks: with
+a plain sum, lambda = 1 would shut every gate. W_up can take up 1/z, so lambda sets no budget and few gates end above
+0.5; the structure takes the candidates in the order of a, up to the budget.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
+from espalier_runtime.structure.gates import GateLogits
+from espalier_runtime.structure.structure import harden
+
+
+class PaperGates:
+    """Gates of the training loop: deterministic, never budgeted."""
+
+    def __init__(self, tasks: int, costs: Tensor, spec: contract.PaperMethod) -> None:
+        self.logits = GateLogits(tasks, len(costs)).to(costs.device)
+        self.history = GateHistory()
+        self._weights = costs / costs.sum() / tasks
+        self._spec = spec
+        self._optimiser = torch.optim.Adam(self.logits.parameters(), lr=spec.gate_learning_rate)
+        self._z = torch.empty(0)
+
+    def open(self, step: int, steps: int) -> Tensor:
+        self._z = torch.sigmoid(self.logits())
+        self.history.record(step, steps, self._z)
+        return self._z
+
+    def learn(self, gradient: Tensor) -> None:
+        self.history.gradient += float(gradient.abs().sum())
+        self._optimiser.zero_grad()
+        # dOmega/dz[t,i] = c_i / (sum c * tasks)
+        self._z.backward(gradient + self._spec.sparsity * self._weights)  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+
+
+def search_paper(problem: SearchProblem, spec: contract.PaperMethod, name: str) -> Found:
+    """Trains all candidates under sigmoid gates with the sparsity term, then fills the budget by gate."""
+    gates = PaperGates(len(problem.tasks), problem.costs(), spec)
+    model = problem.model()
+    done = problem.train(model, gates, spec.epochs)
+    gates.history.check(name)
+    z = torch.sigmoid(gates.logits()).detach().cpu()
+    structure = harden(z, problem.space, problem.budget, problem.tasks, name)
+    return Found(structure, model, gates.history, len(done.losses), done.step_ms, int((z.amax(0) > 0.5).sum()))

@@ -1,0 +1,111 @@
+"""What every search is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.backbone.heads import Head
+from espalier_runtime.backbone.load import Backbone
+from espalier_runtime.errors import TrialError
+from espalier_runtime.structure.gates import Gates
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import Space
+from espalier_runtime.structure.structure import Structure
+from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.loop import Report, TrainReport, train
+from espalier_runtime.training.model import AdaptedModel
+
+#: Probabilities are kept at this many moments of a search, evenly spaced.
+SNAPSHOTS = 50
+
+
+@dataclass(frozen=True)
+class SearchProblem:
+    """`corpus` holds the training rows of all tasks; `new_heads` makes fresh heads, in the order of the tasks."""
+
+    backbone: Backbone
+    space: Space
+    budget: int
+    tasks: tuple[str, ...]
+    corpus: Corpus
+    training: contract.Training
+    seed: int
+    new_heads: Callable[[], Sequence[tuple[str, Head]]]
+    report: Report
+
+    def costs(self) -> Tensor:
+        """Parameters of each candidate, (candidates,)."""
+        device = self.backbone.device
+        return torch.tensor([float(c.parameters) for c in self.space.candidates], device=device)
+
+    def model(self) -> AdaptedModel:
+        """A model with every candidate of the space attached, and fresh heads."""
+        pool = AdapterPool(self.space.candidates, self.space.kinds, self.seed)
+        model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling)
+        return model.to(self.backbone.device)
+
+    def train(self, model: AdaptedModel, gates: Gates, epochs: float | None) -> TrainReport:
+        """The training loop over the search's rows."""
+        return train(
+            model,
+            self.corpus,
+            gates,
+            self.training,
+            seed=self.seed,
+            epochs=epochs or self.training.epochs,
+            report=self.report,
+        )
+
+
+@dataclass
+class GateHistory:
+    """Snapshots of the candidates' probabilities or scores, and what is needed to notice that nothing was learned."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+    gradient: float = 0.0
+
+    def record(self, step: int, steps: int, values: Tensor) -> None:
+        """Keeps `values` (tasks, candidates) if the step is one of the evenly spaced moments."""
+        every = max(1, steps // SNAPSHOTS)
+        if step % every == 0 or step == steps - 1:
+            self.steps.append(step)
+            self.values.append(values.detach().cpu().clone())
+
+    def check(self, method: str) -> None:
+        """Raises TrialError where gates got no gradient, never moved, or collapsed to all open or all shut."""
+        if self.gradient == 0.0:
+            raise TrialError(
+                f"{method}: the gates got no gradient in the whole search",
+                mend="Look for a head that is constant, labels that are all equal, or a learning rate of zero.",
+            )
+        first, last = self.values[0], self.values[-1]
+        spread = float((last - last.mean()).abs().max())
+        if float((last - first).abs().max()) < 1e-6:
+            raise TrialError(
+                f"{method}: the gates never moved",
+                mend="Search longer, or raise the method's gateLearningRate.",
+            )
+        if float(last.max()) < 1e-3 or (float(last.min()) > 1 - 1e-3 and spread < 1e-3):
+            state = "shut" if float(last.max()) < 1e-3 else "open"
+            raise TrialError(
+                f"{method}: every gate is {state} at the end of the search, so nothing distinguishes the candidates",
+                mend="Lower the method's sparsity or gateLearningRate, or raise the budget.",
+            )
+
+
+@dataclass
+class Found:
+    """A structure, and for a search that trained, its weights and history."""
+
+    structure: Structure
+    model: AdaptedModel | None = None
+    history: GateHistory | None = None
+    steps: int = 0
+    step_ms: float | None = None
+    gates_above_half: int | None = None

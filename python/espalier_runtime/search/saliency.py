@@ -1,0 +1,94 @@
+"""Saliency: no search training. What a small adapter could gain at each place, read off the frozen model's gradient.
+
+A probe residual P v with P = 0 at a site has the gradient G = dL/dP (outputs, width of v), summed over a few batches.
+Among residuals of inner size r and spectral norm 1, the loss falls fastest along G's r leading singular directions, by
+the sum of their singular values. A chunk of units [start, start + size) is worth
+
+    s * |f'(0)| * (sigma_start + ... + sigma_(start+size-1)) / parameters
+
+with s the kind's scale. For the ReLU, f'(0) is taken as the mean of its two sides.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.attach import attached
+from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.backbone.sites import Site
+from espalier_runtime.errors import TrialError
+from espalier_runtime.search.problem import Found, SearchProblem
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.structure import harden
+from espalier_runtime.tasks.batching import training_batches
+from espalier_runtime.training.model import AdaptedModel
+
+SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0}
+
+
+class Probe(nn.Module):
+    """h' = h + P v with P = 0: changes nothing, and its gradient is what an adapter there would be pulled by."""
+
+    def __init__(self, site: Site, kind: AdapterKind) -> None:
+        super().__init__()
+        self.site = site
+        self.reads: Literal["input", "output"] = kind.reads
+        width, outputs = kind.widths(site)
+        self.weight = nn.Parameter(torch.zeros(outputs, width))
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        return h + (x if self.reads == "input" else h) @ self.weight.t()
+
+
+def search_saliency(problem: SearchProblem, spec: contract.SaliencyMethod, name: str) -> Found:
+    """Scores every candidate for every task from `batches` batches of the task, then fills the budget."""
+    values = []
+    steps = 0
+    for task in range(len(problem.tasks)):
+        gradients, batches = _probe_gradients(problem, spec, task)
+        steps += batches
+        values.append(candidate_values(problem, gradients))
+    scores = torch.stack(values)
+    if float(scores.sum()) == 0.0:
+        raise TrialError(f"{name}: the loss has no gradient at any site", mend="Look for labels that are all equal.")
+    scores = scores / scores.sum(1, keepdim=True).clamp_min(1e-30)
+    return Found(harden(scores, problem.space, problem.budget, problem.tasks, name), steps=steps)
+
+
+def candidate_values(problem: SearchProblem, gradients: dict[tuple[str, str], Tensor]) -> Tensor:
+    """The module's formula, (candidates,), from G of each (site, kind)."""
+    sigmas = {place: torch.linalg.svdvals(gradient) for place, gradient in gradients.items()}
+    values = []
+    for candidate in problem.space.candidates:
+        kind = problem.space.kinds[candidate.kind]
+        sigma = sigmas[candidate.site.name, candidate.kind]
+        worth = float(sigma[candidate.start : candidate.start + candidate.size].sum())
+        values.append(kind.scale * SLOPE_AT_ZERO[kind.activation] * worth / candidate.parameters)
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _probe_gradients(
+    problem: SearchProblem, spec: contract.SaliencyMethod, task: int
+) -> tuple[dict[tuple[str, str], Tensor], int]:
+    places = {(c.site.name, c.kind): (c.site, problem.space.kinds[c.kind]) for c in problem.space.candidates}
+    probes = {place: Probe(site, kind).to(problem.backbone.device) for place, (site, kind) in places.items()}
+    model = AdaptedModel(
+        problem.backbone,
+        AdapterPool((), problem.space.kinds, problem.seed),
+        problem.new_heads(),
+        problem.training.pooling,
+    ).to(problem.backbone.device)
+    rows = problem.corpus.of_task(task)
+    lengths = [problem.corpus.lengths[row] for row in rows]
+    batches = training_batches(lengths, problem.training.batch_size, problem.seed, 0)[: spec.batches]
+    with attached(problem.backbone.model, probes.values()):
+        for step, batch in enumerate(batches):
+            loss = model.losses(problem.corpus.batch([rows[index] for index in batch]), None).mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            problem.report(task * len(batches) + step + 1, len(problem.tasks) * len(batches), float(loss.detach()))
+    gradients = {place: probe.weight.grad for place, probe in probes.items()}
+    return {place: grad.cpu() for place, grad in gradients.items() if grad is not None}, len(batches)

@@ -1,0 +1,90 @@
+"""The pool: the weights of all candidates of a structure or of a whole space, shared by all tasks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from espalier_runtime.adapters.attach import attached
+from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.group import AdapterGroup
+from espalier_runtime.structure.space import Candidate
+
+
+class AdapterPool(nn.Module):
+    """One fused group for each site and kind, and the gates of the current batch over the candidates."""
+
+    _owner: Tensor
+
+    def __init__(self, candidates: Sequence[Candidate], kinds: Mapping[str, AdapterKind], seed: int) -> None:
+        super().__init__()
+        self.candidates = tuple(candidates)
+        members: dict[str, list[int]] = defaultdict(list)
+        for index, candidate in enumerate(self.candidates):
+            members[_key(candidate)].append(index)
+        self.groups = nn.ModuleDict()
+        self._units: dict[str, slice] = {}
+        owner: list[int] = []
+        for key, indices in members.items():
+            ordered = sorted(indices, key=lambda index: self.candidates[index].start)
+            first = self.candidates[ordered[0]]
+            chunks = [(self.candidates[index].start, self.candidates[index].size) for index in ordered]
+            self.groups[key] = AdapterGroup(kinds[first.kind], first.site, chunks, seed)
+            self._units[key] = slice(len(owner), len(owner) + sum(size for _, size in chunks))
+            owner += [index for index in ordered for _ in range(self.candidates[index].size)]
+        self.register_buffer("_owner", torch.tensor(owner, dtype=torch.long), persistent=False)
+
+    @property
+    def lowest_layer(self) -> int | None:
+        """The lowest layer that carries an adapter; None where nothing is adapted."""
+        return min((candidate.site.layer for candidate in self.candidates), default=None)
+
+    def members(self) -> Iterator[AdapterGroup]:
+        """The fused groups."""
+        for group in self.groups.values():
+            assert isinstance(group, AdapterGroup)
+            yield group
+
+    def units(self, index: int) -> tuple[AdapterGroup, Tensor]:
+        """The group that holds candidate `index`, and the positions of the candidate's units in it."""
+        key = _key(self.candidates[index])
+        group = self.groups[key]
+        assert isinstance(group, AdapterGroup)
+        return group, (self._owner[self._units[key]] == index).nonzero().squeeze(1)
+
+    def use(self, gates: Tensor | None) -> None:
+        """Sets the gates of the next forward: (batch, candidates), or None for all open."""
+        by_unit = None
+        if gates is not None and len(self.groups) > 0:
+            by_unit = gates.index_select(1, self._owner).unsqueeze(1)
+        for key, group in self.groups.items():
+            assert isinstance(group, AdapterGroup)
+            group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
+
+    @contextmanager
+    def attached(self, model: nn.Module) -> Iterator[None]:
+        """Within the context `model` runs with the pool's adapters."""
+        try:
+            with attached(model, self.members()):
+                yield
+        finally:
+            self.use(None)
+
+    @torch.no_grad()
+    def copy_from(self, other: AdapterPool) -> None:
+        """Takes the weights of every candidate that `other` holds too."""
+        theirs = {candidate.id: index for index, candidate in enumerate(other.candidates)}
+        for index, candidate in enumerate(self.candidates):
+            if candidate.id in theirs:
+                group, units = self.units(index)
+                source, source_units = other.units(theirs[candidate.id])
+                group.down[units] = source.down[source_units]
+                group.up[:, units] = source.up[:, source_units]
+
+
+def _key(candidate: Candidate) -> str:
+    return f"{candidate.site.name}/{candidate.kind}".replace(".", "/")

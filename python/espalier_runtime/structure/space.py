@@ -1,0 +1,132 @@
+"""The space: the set of candidates that a search can switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.backbone.sites import Site, layer_count
+from espalier_runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`size` inner units of `kind` at `site`, from unit `start` on, switched together. `level` counts a site's chunks."""
+
+    site: Site
+    kind: str
+    start: int
+    size: int
+    level: int
+    parameters: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.site.name}/{self.kind}[{self.start}:{self.start + self.size}]"
+
+
+@dataclass(frozen=True)
+class Space:
+    """All candidates, ordered by layer, slot, kind and start, and the kinds they are made of."""
+
+    candidates: tuple[Candidate, ...]
+    kinds: Mapping[str, AdapterKind]
+
+    @property
+    def parameters(self) -> int:
+        """Cost of the full structure."""
+        return sum(candidate.parameters for candidate in self.candidates)
+
+
+def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
+    """The space that `spec` spans over `sites`.
+
+    Raises InputError for a layer the backbone does not have, a slot its family lacks, and a kind or slot of the
+    experiment that no candidate uses.
+    """
+    layers = _layers(spec, sites)
+    kinds = kinds_of(spec.kinds)
+    candidates = tuple(
+        candidate
+        for site in sites
+        if site.layer in layers
+        for kind in kinds.values()
+        if kind.slot_applies(spec.slots, site.slot)
+        for candidate in _chunks(site, kind)
+    )
+    _check_used(spec, kinds, sites, candidates)
+    return Space(candidates, kinds)
+
+
+def budget_of(spec: contract.Budget, space: Space, backbone_parameters: int) -> int:
+    """The budget in parameters.
+
+    Raises InputError where it is below the cheapest candidate or above the whole space.
+    """
+    given = spec.parameters
+    budget = int(given * backbone_parameters) if given < 1 else int(given)
+    said = f"{given * 100:g}% of the backbone, {budget:,} parameters" if given < 1 else f"{budget:,} parameters"
+    cheapest = min(space.candidates, key=lambda candidate: candidate.parameters)
+    if budget < cheapest.parameters:
+        raise InputError(
+            f"budget.parameters: {said}, is below the cheapest candidate, {cheapest.id} with {cheapest.parameters:,}",
+            mend=f"Allow at least {cheapest.parameters:,} parameters, or offer smaller sizes in space.kinds.",
+        )
+    if budget > space.parameters:
+        raise InputError(
+            f"budget.parameters: {said}, is above the whole space of {space.parameters:,}: nothing would be chosen",
+            mend=f"Allow at most {space.parameters:,} parameters, or offer larger sizes in space.kinds.",
+        )
+    return budget
+
+
+def _chunks(site: Site, kind: AdapterKind) -> list[Candidate]:
+    starts = (0, *kind.sizes[:-1])
+    return [
+        Candidate(site, kind.name, start, end - start, level, kind.parameters(site, end - start))
+        for level, (start, end) in enumerate(zip(starts, kind.sizes, strict=True))
+    ]
+
+
+def _layers(spec: contract.Space, sites: tuple[Site, ...]) -> set[int]:
+    count = layer_count(sites)
+    if spec.layers is None:
+        return set(range(count))
+    absent = sorted(layer for layer in spec.layers if layer >= count)
+    if absent:
+        raise InputError(
+            f"space.layers: layer {absent[0]} does not exist; the backbone has layers 0 to {count - 1}",
+            mend=f"Name layers between 0 and {count - 1}.",
+        )
+    return set(spec.layers)
+
+
+def _check_used(
+    spec: contract.Space,
+    kinds: Mapping[str, AdapterKind],
+    sites: tuple[Site, ...],
+    candidates: tuple[Candidate, ...],
+) -> None:
+    offered = {site.slot for site in sites}
+    for index, slot in enumerate(spec.slots):
+        if slot not in offered:
+            raise InputError(
+                f'space.slots[{index}]: this backbone has no slot "{slot}"',
+                mend=f"Use some of: {', '.join(sorted(offered))}.",
+            )
+        if not any(kind.slot_applies([slot], site.slot) for kind in kinds.values() for site in sites):
+            fitting = sorted({name for kind in kinds.values() for name in kind.slots} & offered)
+            raise InputError(
+                f'space.slots[{index}]: none of the kinds {", ".join(kinds)} can attach at "{slot}"',
+                mend=f"Add a kind that can, or use some of: {', '.join(fitting)}.",
+            )
+    used = {candidate.kind for candidate in candidates}
+    for index, (name, kind) in enumerate(kinds.items()):
+        if name not in used:
+            raise InputError(
+                f'space.kinds[{index}]: "{name}" can attach at none of the slots {", ".join(spec.slots)}',
+                mend=f"Add one of these slots: {', '.join(slot for slot in kind.slots if slot in offered)}.",
+            )

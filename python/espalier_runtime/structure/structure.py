@@ -1,0 +1,172 @@
+"""The discrete answer: which candidates are chosen, and which task uses which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.backbone.load import Backbone
+from espalier_runtime.backbone.sites import Site
+from espalier_runtime.errors import InputError, TrialError
+from espalier_runtime.structure.space import Candidate, Space
+
+#: A task keeps a chosen candidate if its own score is at least this share of the score of the task that wants it most.
+KEEP_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Structure:
+    """`rows[t][i]`: task t uses candidate i; every candidate is used by at least one task. `scores` like `rows`."""
+
+    method: str
+    tasks: tuple[str, ...]
+    budget: int
+    candidates: tuple[Candidate, ...]
+    rows: tuple[tuple[bool, ...], ...]
+    scores: tuple[tuple[float, ...], ...]
+
+    @property
+    def union(self) -> int:
+        """Parameters of all chosen candidates."""
+        return sum(candidate.parameters for candidate in self.candidates)
+
+    def parameters(self, task: str) -> int:
+        """Parameters of the candidates that `task` uses."""
+        row = self.rows[self.tasks.index(task)]
+        return sum(candidate.parameters for candidate, used in zip(self.candidates, row, strict=True) if used)
+
+    def gates(self) -> Tensor:
+        """The rows as bool (tasks, candidates)."""
+        return torch.tensor(self.rows, dtype=torch.bool).view(len(self.tasks), len(self.candidates))
+
+    def of_task(self, task: str) -> tuple[Candidate, ...]:
+        """The candidates that `task` uses."""
+        row = self.rows[self.tasks.index(task)]
+        return tuple(candidate for candidate, used in zip(self.candidates, row, strict=True) if used)
+
+
+def harden(scores: Tensor, space: Space, budget: int, tasks: Sequence[str], method: str) -> Structure:
+    """Fills greedily by the candidates' scores, best first, with whatever still fits under the budget.
+
+    `scores` (tasks, candidates), comparable between tasks; a candidate counts with its highest. Equal scores go to the
+    cheaper, then to the higher layer. Raises TrialError where a score is not finite.
+    """
+    if not bool(torch.isfinite(scores).all()):
+        raise TrialError(f"{method}: a candidate's score is not finite, so the candidates cannot be ranked")
+    best = scores.amax(0)
+    order = sorted(
+        range(len(space.candidates)),
+        key=lambda i: (-float(best[i]), space.candidates[i].parameters, -space.candidates[i].site.layer, i),
+    )
+    chosen = sorted(fill(order, space, budget))
+    keep = scores >= KEEP_SHARE * best
+    return Structure(
+        method=method,
+        tasks=tuple(tasks),
+        budget=budget,
+        candidates=tuple(space.candidates[i] for i in chosen),
+        rows=tuple(tuple(bool(keep[t, i]) for i in chosen) for t in range(len(tasks))),
+        scores=tuple(tuple(float(scores[t, i]) for i in chosen) for t in range(len(tasks))),
+    )
+
+
+def fill(order: Sequence[int], space: Space, budget: int) -> list[int]:
+    """The candidates taken when going through `order` and taking whatever still fits."""
+    left, taken = budget, []
+    for index in order:
+        cost = space.candidates[index].parameters
+        if cost <= left:
+            taken.append(index)
+            left -= cost
+    return taken
+
+
+def shared_by_all(chosen: Sequence[Candidate], budget: int, tasks: Sequence[str], method: str) -> Structure:
+    """A structure whose candidates every task uses."""
+    return Structure(
+        method=method,
+        tasks=tuple(tasks),
+        budget=budget,
+        candidates=tuple(chosen),
+        rows=tuple(tuple(True for _ in chosen) for _ in tasks),
+        scores=tuple(tuple(1.0 for _ in chosen) for _ in tasks),
+    )
+
+
+def to_record(structure: Structure, backbone: Backbone, space: Space) -> contract.Structure:
+    """The structure as it is written to structure.json."""
+    largest: dict[str, int] = {}
+    for candidate in space.candidates:
+        key = f"{candidate.site.name}/{candidate.kind}"
+        largest[key] = max(largest.get(key, 0), candidate.start + candidate.size)
+    slots = list(dict.fromkeys(candidate.site.slot for candidate in space.candidates))
+    return contract.Structure.model_validate(
+        {
+            "version": 1,
+            "method": structure.method,
+            "backbone": {
+                "family": backbone.family,
+                "layers": backbone.layers,
+                "hidden": backbone.hidden,
+                "slots": slots,
+                "sites": largest,
+            },
+            "tasks": list(structure.tasks),
+            "budget": structure.budget,
+            "parameters": {
+                "union": structure.union,
+                "tasks": {task: structure.parameters(task) for task in structure.tasks},
+            },
+            "candidates": [
+                {
+                    "site": candidate.site.name,
+                    "layer": candidate.site.layer,
+                    "slot": candidate.site.slot,
+                    "kind": candidate.kind,
+                    "start": candidate.start,
+                    "size": candidate.size,
+                    "parameters": candidate.parameters,
+                    "tasks": [task for t, task in enumerate(structure.tasks) if structure.rows[t][i]],
+                    "scores": {task: structure.scores[t][i] for t, task in enumerate(structure.tasks)},
+                }
+                for i, candidate in enumerate(structure.candidates)
+            ],
+        }
+    )
+
+
+def from_record(
+    record: contract.Structure,
+    sites: Sequence[Site],
+    kinds: Sequence[contract.LoraKind | contract.BottleneckKind],
+) -> Structure:
+    """The structure that a structure.json holds, on a backbone with `sites`.
+
+    Raises InputError where the backbone lacks one of its sites.
+    """
+    by_name: Mapping[str, Site] = {site.name: site for site in sites}
+    known = kinds_of(kinds)
+    candidates = []
+    for entry in record.candidates:
+        if entry.site not in by_name:
+            raise InputError(
+                f'structure: the backbone has no site "{entry.site}"',
+                mend="Use the structure with the backbone family it was learned on.",
+            )
+        site = by_name[entry.site]
+        starts = (0, *known[entry.kind].sizes)
+        level = starts.index(entry.start) if entry.start in starts else 0
+        candidates.append(Candidate(site, entry.kind, entry.start, entry.size, level, entry.parameters))
+    return Structure(
+        method=record.method,
+        tasks=tuple(record.tasks),
+        budget=record.budget,
+        candidates=tuple(candidates),
+        rows=tuple(tuple(task in entry.tasks for entry in record.candidates) for task in record.tasks),
+        scores=tuple(tuple(float(entry.scores.get(task, 0.0)) for entry in record.candidates) for task in record.tasks),
+    )

@@ -1,0 +1,1 @@
+"""Training: the model, the one loop, and the evaluation."""

@@ -1,0 +1,73 @@
+"""The model that is trained: a frozen backbone, a pool of adapters, and one head a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from espalier_runtime.backbone.heads import Head, Pooling, pool
+from espalier_runtime.backbone.load import Backbone
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.tasks.corpus import Batch
+
+
+class AdaptedModel(nn.Module):
+    """Outputs and losses of mixed-task batches; run it inside `adapters.attached(backbone.model)`."""
+
+    def __init__(
+        self, backbone: Backbone, adapters: AdapterPool, heads: Sequence[tuple[str, Head]], pooling: Pooling
+    ) -> None:
+        """`heads` are (task name, head) in the order of the corpus's task ids."""
+        super().__init__()
+        self.backbone = backbone
+        self.adapters = adapters
+        self.heads = nn.ModuleDict({name.replace(".", "/"): head for name, head in heads})
+        self.pooling: Pooling = pooling
+
+    def head(self, task: int) -> Head:
+        """The head of the task with this id."""
+        head = list(self.heads.values())[task]
+        assert isinstance(head, Head)
+        return head
+
+    def pooled(self, batch: Batch, gates: Tensor | None) -> Tensor:
+        """Pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.
+
+        A batch that carries frozen features needs no backbone: nothing is adapted then.
+        """
+        if batch.features is not None:
+            return batch.features
+        self.adapters.use(None if gates is None else gates.index_select(0, batch.task_ids))
+        states = self.backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
+        return pool(states, batch.attention_mask, self.pooling)
+
+    def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
+        """One loss a row, (batch,): cross-entropy, or the squared error in standard deviations of the labels."""
+        pooled = self.pooled(batch, gates)
+        losses = pooled.new_zeros(pooled.shape[0])
+        for task in sorted(set(batch.task_ids.tolist())):
+            rows = (batch.task_ids == task).nonzero().squeeze(1)
+            head = self.head(task)
+            outputs = head(pooled.index_select(0, rows))
+            labels = batch.labels.index_select(0, rows)
+            if outputs.shape[1] == 1:
+                errors = outputs.squeeze(1) - (labels.float() - head.location) / head.scale
+                part = errors.square()
+            else:
+                part = functional.cross_entropy(outputs, labels.long(), reduction="none")
+            losses = losses.index_copy(0, rows, part)
+        return losses
+
+    @torch.no_grad()
+    def outputs(self, batch: Batch, gates: Tensor | None) -> Tensor:
+        """Logits (batch, classes), or the predicted values (batch, 1); all rows belong to one task."""
+        head = self.head(int(batch.task_ids[0]))
+        outputs: Tensor = head(self.pooled(batch, gates))
+        return outputs * head.scale + head.location if outputs.shape[1] == 1 else outputs
+
+    def trained(self) -> list[nn.Parameter]:
+        """What the optimiser moves: adapters and heads, never the backbone."""
+        return [*self.adapters.parameters(), *self.heads.parameters()]

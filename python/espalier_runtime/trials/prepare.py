@@ -1,0 +1,163 @@
+"""What all trials of a run share: backbone, space, tasks, token ids, and the frozen backbone's features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.backbone.heads import Head, pool
+from espalier_runtime.backbone.load import Backbone, load_backbone
+from espalier_runtime.errors import InputError
+from espalier_runtime.structure.space import Space, budget_of, build_space
+from espalier_runtime.tasks.batching import carve, evaluation_batches
+from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.tasks.load import load_task
+from espalier_runtime.tasks.task import Example, TaskData
+from espalier_runtime.tasks.tokenise import TokenIds, encode
+
+
+@dataclass
+class Prepared:
+    """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task."""
+
+    plan: contract.Plan
+    backbone: Backbone
+    space: Space
+    budget: int
+    tasks: tuple[TaskData, ...]
+    corpus: Corpus
+    evaluation: tuple[Corpus, ...]
+    warnings: tuple[str, ...]
+    _features: dict[int, Tensor] = field(default_factory=dict)
+    _probes: dict[tuple[int, ...], list[Head]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def kinds(self) -> dict[str, AdapterKind]:
+        return dict(self.space.kinds)
+
+    def features(self, corpus: Corpus) -> Tensor:
+        """Pooled states (rows, hidden) of the frozen, unadapted backbone; computed once for each corpus."""
+        key = id(corpus)
+        if key not in self._features:
+            self._features[key] = frozen_features(self.backbone, corpus, self.plan.training)
+        return self._features[key]
+
+    def held_out(self, seed: int) -> list[int]:
+        """The rows that early stopping looks at, carved from train; empty where it is off."""
+        stopping = self.plan.training.early_stopping
+        if stopping is None:
+            return []
+        aside: list[int] = []
+        for index, task in enumerate(self.tasks):
+            rows = self.corpus.of_task(index)
+            labels = [self.corpus.labels[row] for row in rows] if task.kind == "classification" else None
+            _, out = carve(len(rows), stopping.fraction, seed, labels)
+            aside += [rows[place] for place in out]
+        return sorted(aside)
+
+    def new_heads(self, held_out: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:
+        """Fresh heads in the order of the tasks, started as `training.headInit` says, or as `probe` says."""
+        wanted = self.plan.training.head_init == "probe" if probe is None else probe
+        fresh = [self._head(task, index) for index, task in enumerate(self.tasks)]
+        if wanted:
+            key = tuple(held_out)
+            if key not in self._probes:
+                self._probes[key] = self._fit_probes(set(held_out))
+            for head, fitted in zip(fresh, self._probes[key], strict=True):
+                head.load_state_dict(fitted.state_dict())
+        return list(zip(self.names, fresh, strict=True))
+
+    def _head(self, task: TaskData, index: int) -> Head:
+        if task.kind == "classification":
+            return Head(self.backbone.hidden, len(task.labels))
+        values = torch.tensor([self.corpus.labels[row] for row in self.corpus.of_task(index)])
+        return Head(self.backbone.hidden, 1, float(values.mean()), float(values.std().clamp_min(1e-8)))
+
+    def _fit_probes(self, aside: set[int]) -> list[Head]:
+        features = self.features(self.corpus)
+        heads = []
+        for index, task in enumerate(self.tasks):
+            rows = [row for row in self.corpus.of_task(index) if row not in aside]
+            head = self._head(task, index)
+            labels = torch.tensor([self.corpus.labels[row] for row in rows])
+            head.start_from_probe(features[rows], labels, task.kind)
+            heads.append(head)
+        return heads
+
+
+def prepare(plan: contract.Plan) -> Prepared:
+    """Loads what the plan names. Raises InputError, before any training, for everything that is wrong with it."""
+    device = choose_device(plan.training)
+    if plan.training.threads is not None:
+        torch.set_num_threads(plan.training.threads)
+    tasks = tuple(load_task(task) for task in plan.tasks)
+    backbone = load_backbone(plan.backbone, device)
+    space = build_space(plan.space, backbone.sites)
+    budget = budget_of(plan.budget, space, backbone.parameters)
+    _check_top_layers(plan, space, backbone)
+    corpora = _encode(tasks, backbone, plan.training, device)
+    warnings = [f"{task.name}: {text}" for task in tasks for text in task.warnings]
+    warnings += [
+        f"{task.name}: no test split was given, so validation is the evaluation split"
+        for task in tasks
+        if task.evaluation_split == "validation"
+    ]
+    return Prepared(plan, backbone, space, budget, tasks, corpora[0], corpora[1], tuple(warnings))
+
+
+def choose_device(training: contract.Training) -> torch.device:
+    """The device that `training.device` names. Raises InputError for cuda where there is none."""
+    available = torch.cuda.is_available()
+    if training.device == "cuda" and not available:
+        raise InputError(
+            'training.device: "cuda" was asked for, but torch finds no CUDA device',
+            mend='Use "auto" or "cpu", or install a CUDA build of torch; `espalier doctor` shows what is found.',
+        )
+    return torch.device("cuda" if available and training.device != "cpu" else "cpu")
+
+
+def frozen_features(backbone: Backbone, corpus: Corpus, training: contract.Training) -> Tensor:
+    """Pooled states (rows, hidden) of the unadapted backbone."""
+    features = torch.empty(len(corpus), backbone.hidden, device=backbone.device)
+    with torch.no_grad():
+        for rows in evaluation_batches(corpus.lengths, training.max_tokens):
+            batch = corpus.batch(rows)
+            states = backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
+            features[rows] = pool(states, batch.attention_mask, training.pooling)
+    return features
+
+
+def _encode(
+    tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training, device: torch.device
+) -> tuple[Corpus, tuple[Corpus, ...]]:
+    pad = backbone.tokenizer.pad_token_id or 0
+    names = [task.name for task in tasks]
+
+    def rows(index: int, examples: Sequence[Example]) -> list[tuple[int, TokenIds, float]]:
+        ids = encode(backbone.tokenizer, examples, training.max_length)
+        return [(index, tokens, float(example.label)) for tokens, example in zip(ids, examples, strict=True)]
+
+    train = [row for index, task in enumerate(tasks) for row in rows(index, task.train)]
+    evaluation = tuple(Corpus(names, rows(index, task.evaluation), pad, device) for index, task in enumerate(tasks))
+    return Corpus(names, train, pad, device), evaluation
+
+
+def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> None:
+    for index, method in enumerate(plan.methods):
+        if not isinstance(method, contract.TopLayersMethod):
+            continue
+        lowest = backbone.layers - method.layers
+        if not any(candidate.site.layer >= lowest for candidate in space.candidates):
+            raise InputError(
+                f"methods[{index}].layers: the space has no candidate in the last {method.layers} layers",
+                mend="Raise methods[].layers, or widen space.layers.",
+            )

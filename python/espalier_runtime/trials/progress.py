@@ -1,0 +1,75 @@
+"""How far a run is: each trial's stages weigh what they cost in forward passes over the data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from espalier_runtime import contract
+from espalier_runtime.search.methods import trains_gates
+
+#: Progress events are not sent more often than this.
+SECONDS_BETWEEN = 0.2
+
+Emit = Callable[[dict[str, object]], None]
+
+
+class RunProgress:
+    """Turns steps of a trial's stage into the share of the whole run that is done."""
+
+    def __init__(self, plan: contract.Plan, layers: int, emit: Emit) -> None:
+        self._emit = emit
+        self._weights = {trial.id: _weights(plan, trial, layers) for trial in plan.trials}
+        self._total = sum(sum(stages.values()) for stages in self._weights.values())
+        self._before = 0.0
+        self._last = 0.0
+
+    def skip(self, trial: str) -> None:
+        """The trial was finished by an earlier run."""
+        self._before += sum(self._weights[trial].values())
+
+    def step(self, trial: str, stage: str, step: int, steps: int, loss: float | None) -> None:
+        """One step of a stage is done."""
+        now = time.monotonic()
+        if step < steps and now - self._last < SECONDS_BETWEEN:
+            return
+        self._last = now
+        weights = self._weights[trial]
+        earlier = 0.0
+        for name, weight in weights.items():
+            if name == stage:
+                break
+            earlier += weight
+        done = self._before + earlier + weights[stage] * step / max(1, steps)
+        self._emit(
+            {
+                "type": "progress",
+                "trial": trial,
+                "stage": stage,
+                "step": step,
+                "steps": steps,
+                "loss": loss,
+                "done": min(1.0, done / self._total),
+            }
+        )
+
+    def finish(self, trial: str) -> None:
+        """The trial is over, whether it failed or not."""
+        self._before += sum(self._weights[trial].values())
+
+
+def _weights(plan: contract.Plan, trial: contract.Trial, layers: int) -> dict[str, float]:
+    """Passes of a whole forward over the training rows; a backward costs as much for each layer it goes through."""
+    method = next(m for m in plan.methods if m.name == trial.method)
+    epochs = plan.training.epochs
+    adapted = 1.0
+    if isinstance(method, contract.HeadMethod):
+        return {"search": 0.0, "fit": 0.02 * epochs, "evaluate": 0.02}
+    if isinstance(method, contract.TopLayersMethod):
+        adapted = min(1.0, method.layers / layers)
+    search = 0.0
+    if trains_gates(method):
+        search = 2.2 * (getattr(method, "epochs", None) or epochs)
+    elif isinstance(method, contract.SaliencyMethod):
+        search = 0.3
+    return {"search": search, "fit": (1 + adapted) * epochs, "evaluate": 1.0 if search > 1 else 0.5}

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from problems import problem
+
+from espalier_runtime import contract
+from espalier_runtime.search.saliency import _probe_gradients, candidate_values, search_saliency
+
+
+def saliency(batches: int = 2) -> contract.SaliencyMethod:
+    return contract.SaliencyMethod(method="saliency", name="saliency", fit="retrain", batches=batches)
+
+
+def test_the_probes_gradient_is_that_of_the_frozen_weight() -> None:
+    given = problem(tasks=1)
+    gradients, _ = _probe_gradients(given, saliency(1), 0)
+    model = given.model()
+    weight = given.backbone.model.get_parameter("encoder.layer.1.intermediate.dense.weight").requires_grad_()
+    from espalier_runtime.tasks.batching import training_batches
+
+    batch = training_batches(given.corpus.lengths, given.training.batch_size, given.seed, 0)[0]
+    model.losses(given.corpus.batch(batch), None).mean().backward()
+    assert weight.grad is not None
+    torch.testing.assert_close(gradients["layers.1.mlp.up", "lora"], weight.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_a_chunk_is_worth_its_singular_values_per_parameter() -> None:
+    given = problem(tasks=1)
+    places = {(c.site.name, c.kind) for c in given.space.candidates}
+    diagonal = torch.zeros(48, 48)
+    diagonal[range(4), range(4)] = torch.tensor([5.0, 3.0, 2.0, 1.0])
+    values = candidate_values(given, dict.fromkeys(places, diagonal))
+    chunks = [
+        (c, float(v)) for c, v in zip(given.space.candidates, values, strict=True) if c.site.name == "layers.0.mlp.up"
+    ]
+    # scale 2; ranks 1, 2, 3-4; 80 parameters a rank
+    assert [v for _, v in chunks] == pytest.approx([2 * 5 / 80, 2 * 3 / 80, 2 * 3 / 160])
+
+
+def test_finds_a_structure_within_the_budget_and_leaves_the_model_untouched() -> None:
+    given = problem()
+    found = search_saliency(given, saliency(), "saliency")
+    assert 936 < found.structure.union <= 1000
+    assert found.steps == 4
+    assert not any("forward" in vars(module) for module in given.backbone.model.modules())
+    assert all(weight.grad is None for weight in given.backbone.model.parameters())

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from problems import problem, training
+
+from espalier_runtime.errors import TrialError
+from espalier_runtime.structure.gates import FixedGates
+from espalier_runtime.training.loop import TrainReport, learning_rate_at, step_count, train
+from espalier_runtime.training.model import AdaptedModel
+
+
+def fit(held_out: list[int] | None = None, **changes: object) -> tuple[AdaptedModel, TrainReport]:
+    given = problem(**changes)
+    model = given.model()
+    rows = torch.ones(2, len(given.space.candidates), dtype=torch.bool)
+    done = train(
+        model,
+        given.corpus,
+        FixedGates(rows),
+        given.training,
+        seed=0,
+        epochs=given.training.epochs,
+        report=lambda step, steps, loss: None,
+        held_out=held_out or (),
+    )
+    return model, done
+
+
+def test_counts_steps_by_epochs_and_stops_at_the_most_allowed() -> None:
+    assert step_count(100, training(batchSize=32), 2) == 8
+    assert step_count(100, training(batchSize=32), 0.5) == 2
+    assert step_count(10, training(batchSize=32), 0.01) == 1
+    assert step_count(100, training(batchSize=32, maxSteps=5), 2) == 5
+
+
+def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_zero() -> None:
+    config = training(learningRate=1.0, warmup=0.2)
+    rates = [learning_rate_at(step, 10, config) for step in range(10)]
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+    flat = training(learningRate=1.0, warmup=0.0, schedule="constant")
+    assert [learning_rate_at(step, 3, flat) for step in range(3)] == [1, 1, 1]
+
+
+def test_learns_the_training_rows() -> None:
+    _, done = fit(epochs=30)
+    assert sum(done.losses[-5:]) / 5 < 0.3 < math.log(2) < done.losses[0] + 0.2
+
+
+def test_the_same_seed_gives_the_same_losses_bit_for_bit() -> None:
+    assert fit()[1].losses == fit()[1].losses
+
+
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole() -> None:
+    whole = fit(epochs=1)[1].losses
+    parts = fit(epochs=1, maxTokens=16)[1].losses
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_only_adapters_and_heads_move() -> None:
+    given = problem(epochs=1)
+    before = {name: value.clone() for name, value in given.backbone.model.state_dict().items()}
+    model = given.model()
+    fixed = FixedGates(torch.ones(2, len(given.space.candidates), dtype=torch.bool))
+    started = [value.clone() for value in model.trained()]
+    given.train(model, fixed, None)
+    assert all(torch.equal(before[name], value) for name, value in given.backbone.model.state_dict().items())
+    assert all(not torch.equal(was, now) for was, now in zip(started, model.trained(), strict=True))
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial_with_step_and_rows() -> None:
+    given = problem()
+    model = given.model()
+    with torch.no_grad():
+        model.head(0).linear.bias.fill_(float("inf"))
+    with pytest.raises(TrialError, match=r"the loss at step 1 of 12 is (nan|inf); the batch's rows are .*task\d#\d+"):
+        given.train(model, FixedGates(torch.ones(2, len(given.space.candidates), dtype=torch.bool)), None)
+
+
+def test_early_stopping_goes_back_to_the_lowest_held_out_loss() -> None:
+    held_out = [0, 1, 2, 3, 24, 25, 26, 27]
+    stopping = {"fraction": 0.1, "patience": 2}
+    model, done = fit(held_out, epochs=60, learningRate=0.05, schedule="constant", earlyStopping=stopping)
+    assert done.stopped_early
+    assert len(done.losses) < 60 * 5
+    given = problem()
+    with torch.no_grad(), model.adapters.attached(model.backbone.model):
+        kept = float(model.losses(given.corpus.batch(held_out), None).mean())
+    # The weights two epochs later, at which it stopped, must be worse: train again to that very epoch without stopping.
+    later, _ = fit(held_out, epochs=len(done.losses) / 5, learningRate=0.05, schedule="constant")
+    with torch.no_grad(), later.adapters.attached(later.backbone.model):
+        assert kept < float(later.losses(given.corpus.batch(held_out), None).mean())

@@ -25,7 +25,7 @@ export type Progress = z.output<typeof ProgressSchema>;
 
 const NothingSchema = z.object({});
 
-const AnswerSchema = z.union([z.object({ ok: z.unknown() }), z.object({ error: FaultSchema })]);
+const AnswerSchema = z.union([z.object({ error: FaultSchema }), z.object({ ok: z.unknown() })]);
 
 /** The methods of `espalier_runtime.service`. Each rejects with `PythonError` if Python raised, `PythonCrashed` if it died. */
 export class Calls {

@@ -57,6 +57,7 @@ export class Interpreter {
   readonly #log: string;
   readonly #waiting = new Set<Waiting>();
   #service: Service | undefined;
+  #asked: Error | undefined;
   #end: Error | undefined;
 
   /**
@@ -83,7 +84,7 @@ export class Interpreter {
         this.#finish(end);
         resolve();
       };
-      this.#process.once("exit", (status, signal) => finish(this.#crashed(status, signal)));
+      this.#process.once("exit", (status, signal) => finish(this.#asked ?? this.#crashed(status, signal)));
       this.#process.on("error", (cause) => {
         if (this.#process.pid === undefined) finish(noPython(python, cause));
       });
@@ -99,15 +100,22 @@ export class Interpreter {
     return this.#whileAlive(() => this.#service!.dispatch$(method, payload, { $timeout: Number.POSITIVE_INFINITY }));
   }
 
-  /** Ends the process at once, whatever it does. */
-  async kill(): Promise<void> {
+  /** Whether the process is still there to answer. */
+  get alive(): boolean {
+    return this.#end === undefined;
+  }
+
+  /** Ends the process at once, whatever it does; calls that wait for it fail with `reason`. */
+  async kill(reason: Error): Promise<void> {
+    this.#asked ??= reason;
     this.#process.kill("SIGKILL");
     await this.ended;
   }
 
   /** Ends the process and resolves when it is gone. */
   async end(): Promise<void> {
-    if (this.#end !== undefined) return;
+    if (!this.alive) return;
+    this.#asked ??= new EspalierError("Python was closed.", { code: "run" });
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), endLimit);
     this.#process.kill("SIGTERM");
     await this.ended;
@@ -122,7 +130,7 @@ export class Interpreter {
       const load = () => this.#pythonia.builtins.python$(module, { $timeout: Number.POSITIVE_INFINITY });
       this.#service = await this.#whileAlive(load, limit);
     } catch (cause) {
-      throw cause instanceof EspalierError ? cause : unloadable(python, cause);
+      throw cause instanceof EspalierError && cause.code === "environment" ? cause : unloadable(python, cause);
     } finally {
       clearTimeout(timer);
     }
@@ -157,7 +165,7 @@ export class Interpreter {
 }
 
 function spawn({ python, pythonPath = [], env = {} }: InterpreterOptions): Pythonia {
-  const inherited = process.env["PYTHONPATH"];
+  const inherited = process.env.PYTHONPATH;
   const folders = [runtimeFolder, ...pythonPath, ...(inherited ? [inherited] : [])];
   return withEnvironment(
     { PYTHONUTF8: "1", ...env, PYTHON_BIN: python, PYTHONPATH: folders.join(path.delimiter) },
@@ -202,7 +210,7 @@ function silent(python: string): EspalierError {
 
 function unloadable(python: string, cause: unknown): EspalierError {
   // pythonia's exceptions have no message; Python's own last line is the last of their stack.
-  const said = cause instanceof Error ? (cause.stack?.trim().split("\n").at(-1) ?? "") : String(cause);
+  const said = cause instanceof Error ? cause.message || cause.stack?.trim().split("\n").at(-1) : String(cause);
   return new EspalierError(`${python} cannot load espalier_runtime: ${said}`, {
     code: "environment",
     mend: doctor,

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // pythonia keeps one interpreter for a process: a test file must have a process of its own.
+    pool: "forks",
+    // A cold import of PyTorch on a busy machine takes many seconds.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});

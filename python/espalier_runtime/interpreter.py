@@ -13,11 +13,12 @@ def settle(log: str) -> None:
     """Make this interpreter a quiet servant of its parent.
 
     Call it once, on the main thread, before anything prints. Standard output and error, of this process and
-    of those it starts, are appended to the file `log`; so is the Python stack of every thread, if the process
-    crashes. Ctrl-C is left to the parent, which asks jobs to stop. When the parent dies, this process ends.
+    of those it starts, are appended to the file `log`; so is the Python stack of the thread at fault, if the
+    process crashes. Ctrl-C is left to the parent, which asks jobs to stop. When the parent dies, this process ends.
     """
     _redirect(log)
-    faulthandler.enable(all_threads=True)
+    # One thread: those of the others would push its stack, and what was printed before, out of the log's tail.
+    faulthandler.enable(all_threads=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _forget_pythonia()
     threading.Thread(target=_end_with, args=(os.getppid(),), name="espalier-watchdog", daemon=True).start()

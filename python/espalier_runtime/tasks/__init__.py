@@ -1,0 +1,1 @@
+"""Tasks: labelled texts from files, rows, the package or the Hub; their tokens, batches and metrics."""

@@ -1,0 +1,84 @@
+"""Which rows run together: batches of training and evaluation, and the rows held out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def training_batches(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, window: int = 20
+) -> list[list[int]]:
+    """The row indices of one epoch's batches; every row once, in an order set by `seed` and `epoch`.
+
+    Rows are shuffled, and within each window of `window` batches those of like length share a batch; then the batches
+    are shuffled. The rows that fill no batch are a random draw and make the short one.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    full = len(order) - len(order) % batch_size
+    batches = [order[full:].tolist()] if full < len(order) else []
+    row_lengths = np.asarray(lengths)
+    for start in range(0, full, window * batch_size):
+        rows = order[start : min(start + window * batch_size, full)]
+        alike = rows[np.argsort(row_lengths[rows], kind="stable")]
+        batches += alike.reshape(-1, batch_size).tolist()
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def micro_batches(batch: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """The batch in parts of at most `max_tokens` padded tokens (rows times longest); whole where it fits.
+
+    A row longer than `max_tokens` is a part of its own.
+    """
+    if not batch or len(batch) * max(lengths[row] for row in batch) <= max_tokens:
+        return [list(batch)] if batch else []
+    return _filled(sorted(batch, key=lambda row: lengths[row], reverse=True), lengths, max_tokens)
+
+
+def evaluation_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """All rows, longest first, in batches of at most `max_tokens` padded tokens, or of one row longer than that."""
+    return _filled(sorted(range(len(lengths)), key=lambda row: lengths[row], reverse=True), lengths, max_tokens)
+
+
+def carve(rows: int, fraction: float, seed: int, labels: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
+    """Splits `rows` rows into (train, held out), both ascending; held out is `fraction` of them, rounded.
+
+    At least one row is held out unless `fraction` is 0, and at least one stays. With class `labels` every class is
+    held out in proportion, by largest remainder, and keeps at least one row in train.
+    """
+    groups = np.zeros(rows, dtype=np.int64) if labels is None else np.unique(labels, return_inverse=True)[1]
+    counts = np.bincount(groups)
+    wanted = 0 if fraction == 0 else max(1, round(rows * fraction))
+    shares = _shares(counts, wanted)
+    random = np.random.default_rng(seed)
+    held_out = sorted(
+        int(row)
+        for group, share in enumerate(shares)
+        for row in random.permutation(np.flatnonzero(groups == group))[:share]
+    )
+    aside = set(held_out)
+    return [row for row in range(rows) if row not in aside], held_out
+
+
+def _filled(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """`rows`, longest first, cut into parts within the token budget."""
+    parts = []
+    start = 0
+    while start < len(rows):
+        size = max(1, max_tokens // max(1, lengths[rows[start]]))
+        parts.append(list(rows[start : start + size]))
+        start += size
+    return parts
+
+
+def _shares(counts: np.ndarray, wanted: int) -> list[int]:
+    """How many rows to take of each group, `wanted` in all where all but one of each suffice."""
+    limits = counts - 1
+    exact = wanted * counts / max(1, counts.sum())
+    shares = np.minimum(np.floor(exact).astype(np.int64), limits)
+    while shares.sum() < min(wanted, limits.sum()):
+        lacking = np.where(shares < limits, exact - shares, -np.inf)
+        shares[int(np.argmax(lacking))] += 1
+    return [int(share) for share in shares]

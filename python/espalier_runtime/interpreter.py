@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from espalier_runtime.errors import EspalierError
+
 
 def settle(log: str) -> None:
     """Make this interpreter a quiet servant of its parent.
@@ -15,6 +17,9 @@ def settle(log: str) -> None:
     Call it once, on the main thread, before anything prints. Standard output and error, of this process and
     of those it starts, are appended to the file `log`; so is the Python stack of the thread at fault, if the
     process crashes. Ctrl-C is left to the parent, which asks jobs to stop. When the parent dies, this process ends.
+
+    Raises:
+        EspalierError: the log cannot be written.
     """
     _redirect(log)
     # One thread: those of the others would push its stack, and what was printed before, out of the log's tail.
@@ -33,7 +38,11 @@ def flush() -> None:
 
 def _redirect(log: str) -> None:
     flush()
-    target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError as error:
+        mend = "Give a file in a folder that exists and may be written."
+        raise EspalierError(f"Python's log {log} cannot be written: {error.strerror}.", mend) from error
     nothing = os.open(os.devnull, os.O_RDONLY)
     # File descriptors, not sys.stdout: libraries in C and processes started from here write to them too.
     # Standard input is the parent's terminal, which is not for this process to read.

@@ -57,8 +57,7 @@ def _open(payload: Payload) -> str:
 
 
 def _hello(_payload: Payload) -> str:
-    packages = {each.name: each.version for each in importlib.metadata.distributions()}
-    return dumps({"python": platform.python_version(), "pid": os.getpid(), "packages": packages})
+    return dumps({"python": platform.python_version(), "pid": os.getpid(), "packages": _packages()})
 
 
 def _ping(_payload: Payload) -> str:
@@ -115,6 +114,14 @@ _methods: dict[str, Callable[[Payload], str]] = {
     "cancel": _cancel,
     "close": _close,
 }
+
+
+def _packages() -> dict[str, str]:
+    """Every installed package and its version."""
+    found = [(each.name, each.version) for each in importlib.metadata.distributions()]
+    # Where a package is installed twice, the first on the path is the one that is imported. A package whose
+    # removal was interrupted has neither name nor version.
+    return {name: version for name, version in reversed(found) if name and version}
 
 
 def _text(payload: Payload, key: str) -> str:

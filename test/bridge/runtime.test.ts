@@ -105,6 +105,12 @@ describe("a runtime cannot start", () => {
     );
   });
 
+  test("with a log that cannot be written, and leaves room for one that can", async () => {
+    const error = await rejection(startRuntime({ log: "/no/such/folder/python.log" }), EspalierError);
+    expect(error.message).toBe("Python's log /no/such/folder/python.log cannot be written: No such file or directory.");
+    runtime = await startRuntime();
+  });
+
   test("if a module of that name stands in the way, and says what Python said", async () => {
     const folder = await mkdtemp(path.join(tmpdir(), "espalier-test-"));
     await writeFile(path.join(folder, "sitecustomize.py"), "import sys\nsys.modules['espalier_runtime'] = None\n");

@@ -404,7 +404,9 @@ class RandomMethod(BaseModel):
     draws: Annotated[
         int,
         Field(
-            description="random structures, each trained with every seed", ge=1, le=100
+            description="random structures in all, shared out over the seeds",
+            ge=1,
+            le=100,
         ),
     ]
 

@@ -104,7 +104,7 @@ def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object
 
 
 def parse(model: type[Model], value: object) -> Model:
-    """`value` as a model of the contract. Raises InputError naming the field, where TypeScript let something through."""
+    """`value` as a model of the contract. Raises InputError naming the field that TypeScript let through."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

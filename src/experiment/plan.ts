@@ -64,15 +64,20 @@ export function planHash(plan: Plan): string {
   return createHash("sha256").update(canonical(plan)).digest("hex");
 }
 
+/**
+ * One trial for each seed; a random method's structures are shared out over the seeds, each seed getting the same number, so
+ * that every structure is trained and the spread over seeds holds the spread over structures too.
+ */
 function trialsOf(method: Method & { name: string }, seeds: readonly number[]): Trial[] {
-  const draws = method.method === "random" ? method.draws : 1;
-  return seeds.flatMap((seed) =>
-    Array.from({ length: draws }, (_, draw) => ({
-      id: draws > 1 ? `${method.name}-draw${draw}-seed${seed}` : `${method.name}-seed${seed}`,
-      method: method.name,
-      draw,
-      seed,
-    })),
+  if (method.method !== "random") {
+    return seeds.map((seed) => ({ id: `${method.name}-seed${seed}`, method: method.name, draw: 0, seed }));
+  }
+  const rounds = Math.ceil(method.draws / seeds.length);
+  return seeds.flatMap((seed, place) =>
+    Array.from({ length: rounds }, (_, round) => {
+      const draw = (place + round * seeds.length) % method.draws;
+      return { id: `${method.name}-draw${draw}-seed${seed}`, method: method.name, draw, seed };
+    }),
   );
 }
 

@@ -263,7 +263,7 @@ export const RandomMethodSchema = z
   .strictObject({
     method: z.literal("random"),
     ...methodName,
-    draws: z.int().min(1).max(100).default(3).describe("random structures, each trained with every seed"),
+    draws: z.int().min(1).max(100).default(3).describe("random structures in all, shared out over the seeds"),
   })
   .meta({ id: "RandomMethod" });
 export const HeadMethodSchema = z.strictObject({ method: z.literal("head"), ...methodName }).meta({ id: "HeadMethod" });

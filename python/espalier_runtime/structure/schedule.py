@@ -6,7 +6,7 @@ from __future__ import annotations
 def budget_at(step: int, steps: int, start: float, end: float, reached: float, warmup: float = 0.0) -> float:
     """Cubic decay:  end + (start - end) (1 - t)^3,  t running from 0 to 1 over the given shares of the steps.
 
-    `start` holds for the share `warmup` of the steps; `end` holds from the share `reached` on. After AdaLoRA's schedule.
+    `start` holds for the share `warmup`; `end` holds from the share `reached` on. After AdaLoRA's schedule.
     """
     if start <= end:
         return end

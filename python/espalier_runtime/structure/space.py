@@ -14,7 +14,7 @@ from espalier_runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Candidate:
-    """`size` inner units of `kind` at `site`, from unit `start` on, switched together. `level` counts a site's chunks."""
+    """`size` inner units of `kind` at `site`, from unit `start` on; `level` counts the site's chunks."""
 
     site: Site
     kind: str

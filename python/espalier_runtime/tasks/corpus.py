@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from espalier_runtime.tasks.tokenise import TokenIds
 from torch import Tensor
+
+from espalier_runtime.tasks.tokenise import TokenIds, truncated_count
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self._tokens)
+
+    @property
+    def truncated(self) -> int:
+        """How many rows lost tokens to the length limit."""
+        return truncated_count(self._tokens)
 
     def name_of(self, row: int) -> str:
         """The row as messages call it: task, and number among the task's rows from 1 on."""

@@ -59,7 +59,7 @@ class Prepared:
         aside: list[int] = []
         for index, task in enumerate(self.tasks):
             rows = self.corpus.of_task(index)
-            labels = [self.corpus.labels[row] for row in rows] if task.kind == "classification" else None
+            labels = [int(self.corpus.labels[row]) for row in rows] if task.kind == "classification" else None
             _, out = carve(len(rows), stopping.fraction, seed, labels)
             aside += [rows[place] for place in out]
         return sorted(aside)
@@ -104,14 +104,21 @@ def prepare(plan: contract.Plan) -> Prepared:
     space = build_space(plan.space, backbone.sites)
     budget = budget_of(plan.budget, space, backbone.parameters)
     _check_top_layers(plan, space, backbone)
-    corpora = _encode(tasks, backbone, plan.training, device)
-    warnings = [f"{task.name}: {text}" for task in tasks for text in task.warnings]
+    _check_length(plan.training, backbone)
+    corpus, evaluation = _encode(tasks, backbone, plan.training, device)
+    warnings = [text for task in tasks for text in task.warnings]
     warnings += [
-        f"{task.name}: no test split was given, so validation is the evaluation split"
+        f'task "{task.name}": there is no test split, so validation is the evaluation split'
         for task in tasks
         if task.evaluation_split == "validation"
     ]
-    return Prepared(plan, backbone, space, budget, tasks, corpora[0], corpora[1], tuple(warnings))
+    if corpus.truncated:
+        share = corpus.truncated / len(corpus)
+        warnings.append(
+            f"{corpus.truncated:,} of {len(corpus):,} training rows ({share:.0%}) are longer than"
+            f" training.maxLength, {plan.training.max_length} tokens, and were cut"
+        )
+    return Prepared(plan, backbone, space, budget, tasks, corpus, evaluation, tuple(warnings))
 
 
 def choose_device(training: contract.Training) -> torch.device:
@@ -149,6 +156,18 @@ def _encode(
     train = [row for index, task in enumerate(tasks) for row in rows(index, task.train)]
     evaluation = tuple(Corpus(names, rows(index, task.evaluation), pad, device) for index, task in enumerate(tasks))
     return Corpus(names, train, pad, device), evaluation
+
+
+def _check_length(training: contract.Training, backbone: Backbone) -> None:
+    positions = getattr(backbone.model.config, "max_position_embeddings", None)
+    # RoBERTa and MPNet number their positions from the padding's index on, so two more than the longest row.
+    reserved = 2 if backbone.family in ("roberta", "xlm-roberta", "mpnet") else 0
+    if positions is not None and training.max_length > positions - reserved:
+        raise InputError(
+            f"training.maxLength: {training.max_length} is more than the {positions - reserved} tokens that"
+            f" {backbone.reference} can read",
+            mend=f"Set it to {positions - reserved} or less.",
+        )
 
 
 def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> None:

@@ -27,11 +27,12 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         finally:
             os.close(descriptor)
         temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error, path) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        # Where the folder itself could not be made there is nothing to take away.
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise storage_error(error, path) from error
         raise
 
 

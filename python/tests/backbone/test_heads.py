@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from espalier_runtime.backbone.heads import Head, pool
+
+
+def test_mean_pooling_reads_the_masks_tokens_only() -> None:
+    states = torch.tensor([[[1.0], [3.0], [100.0]]])
+    assert pool(states, torch.tensor([[1, 1, 0]]), "mean").tolist() == [[2.0]]
+    assert pool(states, torch.tensor([[1, 1, 0]]), "first").tolist() == [[1.0]]
+
+
+def test_a_fresh_head_gives_every_class_the_same_chance() -> None:
+    assert Head(4, 3)(torch.randn(2, 4)).unique().tolist() == [0.0]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_probe_separates_what_is_separable(classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(90) % classes
+    features = torch.nn.functional.one_hot(labels, classes).float() @ torch.randn(classes, 6, generator=generator) * 5
+    head = Head(6, classes)
+    head.start_from_probe(features + 0.1 * torch.randn(90, 6, generator=generator), labels, "classification")
+    assert torch.equal(head(features).argmax(1), labels)
+
+
+def test_a_binary_probe_has_scikit_learns_probabilities() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    generator = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(50, 4, generator=generator), torch.arange(50) % 2
+    head = Head(4, 2)
+    head.start_from_probe(features, labels, "classification")
+    expected = LogisticRegression(max_iter=1000).fit(features.double().numpy(), labels.numpy()).predict_proba(features)
+    torch.testing.assert_close(
+        head(features).softmax(1).double(), torch.tensor(expected, dtype=torch.double), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_a_regression_probe_predicts_in_standard_deviations() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(200, 3, generator=generator)
+    labels = features @ torch.tensor([1.0, -2.0, 0.5]) * 10 + 100
+    head = Head(3, 1, float(labels.mean()), float(labels.std()))
+    head.start_from_probe(features, labels, "regression")
+    predicted = head(features).squeeze(1) * head.scale + head.location
+    torch.testing.assert_close(predicted, labels, atol=0.5, rtol=0.02)

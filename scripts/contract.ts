@@ -85,18 +85,18 @@ function plain(node: unknown, nested = false): unknown {
   for (const [key, value] of Object.entries(rest)) {
     result[key] = plain(value, key === "items" || key === "additionalProperties" || key === "prefixItems");
   }
-  if (typeof minimum === "number" && minimum > Number.MIN_SAFE_INTEGER) result["minimum"] = minimum;
-  if (typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER) result["maximum"] = maximum;
+  if (typeof minimum === "number" && minimum > Number.MIN_SAFE_INTEGER) result.minimum = minimum;
+  if (typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER) result.maximum = maximum;
   if (Array.isArray(anyOf)) {
     const others = anyOf.filter((option) => option.type !== "null");
     const nullable = others.length < anyOf.length;
     if (nullable && others.length === 1 && typeof others[0].type === "string" && others[0].enum === undefined) {
       const option = plain(others[0]) as Record<string, unknown>;
-      return { ...option, ...result, type: [option["type"], "null"] };
+      return { ...option, ...result, type: [option.type, "null"] };
     }
-    result["anyOf"] = plain(anyOf);
+    result.anyOf = plain(anyOf);
   }
-  if (!nested || result["$ref"] !== undefined || result["type"] === "object") return result;
+  if (!nested || result.$ref !== undefined || result.type === "object") return result;
   const { type, items, prefixItems, anyOf: union, enum: values, const: constant } = result;
   return Object.fromEntries(
     Object.entries({ type, items, prefixItems, anyOf: union, enum: values, const: constant }).filter(

@@ -1,0 +1,69 @@
+/** Finds a Python that an environment can be made from. */
+import { execa } from "execa";
+import { EspalierError } from "../errors.js";
+
+/** The first and the last minor version of Python 3 that Espalier runs on. */
+export const supportedVersions = { first: 11, last: 13 } as const;
+
+const commands = ["python3", "python3.12", "python3.11", "python3.13", "python"];
+
+export interface PythonFound {
+  command: string;
+  /** Such as "3.11.7". */
+  version: string;
+  supported: boolean;
+  /** Whether `venv` and `ensurepip` are there; Debian ships them apart. */
+  venv: boolean;
+}
+
+/** Every Python on the PATH that starts, in the order of preference. */
+export async function pythonCandidates(names: readonly string[] = commands): Promise<PythonFound[]> {
+  const found = await Promise.all(names.map(probe));
+  return found.filter((candidate) => candidate !== undefined);
+}
+
+/**
+ * The Python to make an environment from.
+ *
+ * @throws EspalierError ("environment") naming what was found and what to install
+ */
+export async function findPython(names: readonly string[] = commands): Promise<PythonFound> {
+  const candidates = await pythonCandidates(names);
+  const usable = candidates.find((candidate) => candidate.supported && candidate.venv);
+  if (usable !== undefined) return usable;
+  const bare = candidates.find((candidate) => candidate.supported);
+  if (bare !== undefined) {
+    throw new EspalierError(
+      `${bare.command} (Python ${bare.version}) cannot make environments: its venv module is missing`,
+      {
+        code: "environment",
+        mend: `Install it, on Debian and Ubuntu with: apt-get install python${bare.version.split(".", 2).join(".")}-venv`,
+      },
+    );
+  }
+  const seen = candidates.map((candidate) => `${candidate.command} ${candidate.version}`).join(", ") || "none";
+  throw new EspalierError(
+    `no Python 3.${supportedVersions.first} to 3.${supportedVersions.last} was found on the PATH (found: ${seen})`,
+    {
+      code: "environment",
+      mend: "Install one of them with its venv module, or set ESPALIER_PYTHON to one that you have.",
+    },
+  );
+}
+
+/** Whether "3.x.y" is a version that Espalier runs on. */
+export function isSupported(version: string): boolean {
+  const [major, minor] = version.split(".").map(Number);
+  return major === 3 && minor !== undefined && minor >= supportedVersions.first && minor <= supportedVersions.last;
+}
+
+async function probe(command: string): Promise<PythonFound | undefined> {
+  const script = [
+    "import importlib.util as u, platform",
+    "print(platform.python_version(), all(u.find_spec(m) for m in ('venv', 'ensurepip')))",
+  ].join("\n");
+  const result = await execa(command, ["-c", script], { reject: false, timeout: 20_000, stdin: "ignore" });
+  const [version, venv] = result.exitCode === 0 ? result.stdout.trim().split(" ") : [];
+  if (version === undefined) return undefined;
+  return { command, version, supported: isSupported(version), venv: venv === "True" };
+}

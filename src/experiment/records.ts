@@ -143,6 +143,26 @@ export const RunRecordSchema = z
   })
   .meta({ id: "RunRecord" });
 
+export const InspectionSchema = z.strictObject({
+  family: z.string(),
+  layers: z.int(),
+  hidden: z.int(),
+  parameters: z.int(),
+  fingerprint: z.string(),
+  sites: z.array(
+    z.strictObject({
+      site: z.string(),
+      layer: z.int(),
+      slot: SlotSchema,
+      module: z.string(),
+      in: z.int(),
+      out: z.int(),
+      candidates: z.array(z.strictObject({ kind: z.string(), start: z.int(), size: z.int(), parameters: z.int() })),
+    }),
+  ),
+  total: z.int().describe("parameters of the whole space"),
+});
+
 export const stages = ["load", "search", "fit", "evaluate", "compare", "export"] as const;
 const stage = z.enum(stages);
 const stamp = { seq: z.int().min(1), time: z.number().describe("seconds since 1970") };
@@ -193,4 +213,7 @@ export type ResultRow = z.output<typeof ResultRowSchema>;
 export type Comparison = z.output<typeof ComparisonSchema>;
 export type RunRecord = z.output<typeof RunRecordSchema>;
 export type Event = z.output<typeof EventSchema>;
+export type Inspection = z.output<typeof InspectionSchema>;
+export type Export = z.output<typeof ExportSchema>;
+export type Real = z.output<typeof RealSchema>;
 export type Stage = z.output<typeof stage>;

@@ -1,0 +1,44 @@
+/** espalier export: takes the answer's adapter away, reloaded and compared. */
+import path from "node:path";
+import { launchInProcess } from "../launch/in-process.js";
+import { findRun, readPlan } from "../runs/read.js";
+import { onInterrupt } from "./interrupt.js";
+import { type CommonOptions, print, printJson } from "./output.js";
+import { progressFor } from "./progress.js";
+
+export interface ExportOptions extends CommonOptions {
+  runs: string;
+  to: "peft" | "native";
+  task?: string;
+  output?: string;
+}
+
+export async function exportCommand(given: string, options: ExportOptions): Promise<number> {
+  const directory = await findRun(given, options.runs);
+  await readPlan(directory);
+  const progress = progressFor(options);
+  const interrupt = onInterrupt(options);
+  try {
+    await using launcher = await launchInProcess({ onProgress: (line, done) => progress.setUp(line, done) });
+    progress.end();
+    const exports = await launcher.export(
+      directory,
+      {
+        to: options.to,
+        task: options.task ?? null,
+        destination: options.output === undefined ? null : path.resolve(options.output),
+      },
+      { signal: interrupt.signal },
+    );
+    if (options.json) printJson({ run: directory, exports });
+    for (const entry of options.json ? [] : exports) {
+      print(
+        `${entry.task}: ${entry.path}\n  reloaded; largest difference of the outputs: ${entry.maxDifference.toExponential(1)}`,
+      );
+    }
+    return 0;
+  } finally {
+    progress.end();
+    interrupt.dispose();
+  }
+}

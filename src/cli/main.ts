@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/** The command line. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { Command, CommanderError, Option } from "commander";
+import { type CommonOptions, reportError } from "./output.js";
+
+const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "..", "..", "package.json"), "utf8")) as {
+  version: string;
+};
+
+const program = new Command("espalier")
+  .description("Learns where adapters belong in a frozen transformer, under a budget, and proves the answer.")
+  .version(version)
+  .exitOverride()
+  .showSuggestionAfterError()
+  .addHelpText("after", "\nStart with: espalier quickstart");
+
+const runsFolder = () => new Option("--runs <folder>", "the folder of run directories").default("runs");
+
+command("quickstart", "the main job on the embedded model and data, end to end", "espalier quickstart")
+  .addOption(runsFolder())
+  .action(carried(async (options) => (await import("./run.js")).quickstartCommand(options)));
+
+command("run", "run an experiment: .ts, .js or .json", "espalier run experiment.ts --runs runs")
+  .argument("[file]", "the experiment")
+  .addOption(runsFolder())
+  .option("--resume <run>", "continue an interrupted run; finished trials are kept")
+  .action(carried(async (options, file) => (await import("./run.js")).runCommand(file, options)));
+
+command("inspect", "a model's sites, shapes, and what each candidate costs", "espalier inspect minilm")
+  .argument("<model>", "minilm, a folder, or a name on the Hub")
+  .action(carried(async (options, model) => (await import("./inspect.js")).inspectCommand(model!, options)));
+
+command("runs", "list runs, newest first", "espalier runs")
+  .argument("[folder]", "the folder of run directories", "runs")
+  .action(carried(async (options, folder) => (await import("./show.js")).runsCommand(folder!, options)));
+
+command("show", "a run's table and learned structure", "espalier show latest")
+  .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
+  .addOption(runsFolder())
+  .action(carried(async (options, run) => (await import("./show.js")).showCommand(run!, options)));
+
+command(
+  "export",
+  "take the answer's adapter away, reloaded and compared",
+  "espalier export latest --to peft --output adapters",
+)
+  .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
+  .addOption(
+    new Option("--to <format>", "peft holds LoRA, native holds every kind").choices(["peft", "native"]).default("peft"),
+  )
+  .option("--task <name>", "one task instead of all")
+  .option("--output <folder>", "where to write; default: the run's own exports")
+  .addOption(runsFolder())
+  .action(carried(async (options, run) => (await import("./export.js")).exportCommand(run!, options)));
+
+command("setup", "make the Python environment, once", "espalier setup").action(
+  carried(async (options) => (await import("./setup.js")).setupCommand(options)),
+);
+
+command("doctor", "what is found, what is missing, and the command that mends it", "espalier doctor").action(
+  carried(async (options) => (await import("./doctor.js")).doctorCommand(options)),
+);
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  try {
+    if (process.argv.length <= 2) {
+      program.outputHelp();
+      return 0;
+    }
+    await program.parseAsync();
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    // commander has printed what was wrong with the command's words; help and version end here too.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return reportError(error, {});
+  }
+}
+
+function command(name: string, description: string, example: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option("--json", "print one JSON object and nothing else")
+    .option("--verbose", "with errors, show the traceback")
+    .addHelpText("after", `\nExample:\n  ${example}`);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: commander gives each command's options untyped; the command types them
+type Action = (options: any, argument: string | undefined) => Promise<number>;
+
+/** Runs a command, reports its error, and sets the exit code. */
+function carried(action: Action): (...given: unknown[]) => Promise<void> {
+  return async (...given) => {
+    const self = given.at(-1) as Command;
+    const options = self.opts<CommonOptions>();
+    const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
+    try {
+      process.exitCode = await action(options, argument);
+    } catch (error) {
+      process.exitCode = reportError(error, options);
+    }
+  };
+}

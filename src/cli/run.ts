@@ -1,0 +1,67 @@
+/** espalier run and quickstart: run an experiment and show what came out. */
+import path from "node:path";
+import { EspalierError } from "../errors.js";
+import { quickstart } from "../experiment/presets.js";
+import type { RunRecord } from "../experiment/records.js";
+import { paintFor } from "../report/paint.js";
+import { runReport } from "../report/run-report.js";
+import { type RunOptions, resumeRun, run } from "../run.js";
+import { findRun } from "../runs/read.js";
+import { answersStructure } from "./answer.js";
+import { loadExperiment } from "./experiment-file.js";
+import { onInterrupt } from "./interrupt.js";
+import { type CommonOptions, print, printJson, say } from "./output.js";
+import { progressFor } from "./progress.js";
+
+export interface RunCommandOptions extends CommonOptions {
+  runs: string;
+  resume?: string;
+}
+
+export async function runCommand(file: string | undefined, options: RunCommandOptions): Promise<number> {
+  if (options.resume !== undefined) {
+    const directory = await findRun(options.resume, options.runs);
+    return carryOut(options, (settings) => resumeRun(directory, settings));
+  }
+  if (file === undefined) {
+    throw new EspalierError("run: no experiment was given", {
+      code: "input",
+      mend: "Give a file, as in: espalier run experiment.ts; or --resume RUN.",
+    });
+  }
+  const experiment = await loadExperiment(file);
+  return carryOut(options, (settings) =>
+    run(experiment, {
+      ...settings,
+      runsFolder: options.runs,
+      baseFolder: path.dirname(path.resolve(file)),
+      origin: path.basename(file),
+    }),
+  );
+}
+
+export function quickstartCommand(options: RunCommandOptions): Promise<number> {
+  return carryOut(options, (settings) =>
+    run(quickstart, { ...settings, runsFolder: options.runs, origin: "quickstart" }),
+  );
+}
+
+async function carryOut(options: CommonOptions, start: (settings: RunOptions) => Promise<RunRecord>): Promise<number> {
+  const progress = progressFor(options);
+  const interrupt = onInterrupt(options);
+  let record: RunRecord;
+  try {
+    record = await start({
+      signal: interrupt.signal,
+      onProgress: (line, done) => progress.setUp(line, done),
+      onWarning: (message) => options.json || say(`note: ${message}`),
+      onEvent: (event) => progress.event(event),
+    });
+  } finally {
+    progress.end();
+    interrupt.dispose();
+  }
+  if (options.json) printJson(record);
+  else print(runReport(record, await answersStructure(record.run), paintFor(process.stdout)));
+  return record.status === "done" ? 0 : 1;
+}

@@ -1,0 +1,18 @@
+/** Espalier's public API. */
+export { Interrupted, PythonCrashed, PythonError } from "./bridge/errors.js";
+export { type ErrorCode, EspalierError } from "./errors.js";
+export {
+  adapters,
+  type Budget,
+  baselines,
+  budget,
+  defineExperiment,
+  type ExperimentDefinition,
+  model,
+  search,
+  task,
+} from "./experiment/define.js";
+export { planExperiment } from "./experiment/plan.js";
+export type { Comparison, Event, ResultRow, RunRecord, Structure, TrialResult } from "./experiment/records.js";
+export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema.js";
+export { type OpenRun, openRun, type RunOptions, resumeRun, run } from "./run.js";

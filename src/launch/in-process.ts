@@ -1,0 +1,78 @@
+/** Runs plans in the Python of this process. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { Runtime } from "../bridge/runtime.js";
+import { type Event, EventSchema, ExportSchema, InspectionSchema, RunRecordSchema } from "../experiment/records.js";
+import type { Plan } from "../experiment/schema.js";
+import type { EnsureOptions } from "../provision/ensure.js";
+import { ensurePython } from "../provision/ensure.js";
+import { files } from "../runs/layout.js";
+import type { ExportRequest, Launcher, LaunchOptions } from "./launcher.js";
+
+export interface InProcessOptions {
+  /** Told what a first set-up of Python does. */
+  onProgress?: EnsureOptions["onProgress"];
+  /** Told what works but should be known, such as a missing embedded model. */
+  onWarning?: (message: string) => void;
+  /** The run whose python.log takes what Python prints; default: a temporary file. */
+  directory?: string;
+}
+
+/** A launcher on the provisioned Python, or the one that ESPALIER_PYTHON names. */
+export async function launchInProcess(options: InProcessOptions = {}): Promise<Launcher> {
+  const { onProgress, onWarning, directory } = options;
+  const environment = await ensurePython(onProgress === undefined ? {} : { onProgress });
+  for (const warning of environment.warnings) onWarning?.(warning);
+  const runtime = await Runtime.start({
+    python: environment.python,
+    env: { TOKENIZERS_PARALLELISM: "false", PYTHONWARNINGS: "ignore" },
+    ...(directory === undefined ? {} : { log: path.join(directory, files.log) }),
+  });
+  return new InProcess(runtime);
+}
+
+class InProcess implements Launcher {
+  readonly #runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  async run(plan: Plan, directory: string, { onEvent, signal }: LaunchOptions = {}) {
+    const payload = { plan, directory, host: await hostVersions() };
+    return this.#runtime.job("espalier_runtime.runner:run_plan", payload, {
+      event: EventSchema,
+      result: RunRecordSchema,
+      onEvent: (event: Event) => onEvent?.(event),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  inspect(backbone: Plan["backbone"], space: Plan["space"], { signal }: LaunchOptions = {}) {
+    return this.#runtime.job(
+      "espalier_runtime.runner:inspect",
+      { backbone, space },
+      { result: InspectionSchema, ...(signal === undefined ? {} : { signal }) },
+    );
+  }
+
+  async export(directory: string, request: ExportRequest, { signal }: LaunchOptions = {}) {
+    const { exports } = await this.#runtime.job(
+      "espalier_runtime.runner:export_run",
+      { directory, ...request },
+      { result: z.strictObject({ exports: z.array(ExportSchema) }), ...(signal === undefined ? {} : { signal }) },
+    );
+    return exports;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#runtime.close();
+  }
+}
+
+async function hostVersions(): Promise<Record<string, string>> {
+  const manifest = path.resolve(import.meta.dirname, "..", "..", "package.json");
+  const { version } = JSON.parse(await readFile(manifest, "utf8")) as { version: string };
+  return { espalier: version, node: process.version, platform: `${process.platform}-${process.arch}` };
+}

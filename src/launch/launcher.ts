@@ -1,0 +1,25 @@
+/** What every way of running a plan offers: in this process, under torchrun, on a cluster. */
+import type { Event, Export, Inspection, RunRecord } from "../experiment/records.js";
+import type { Experiment, Plan } from "../experiment/schema.js";
+
+export interface LaunchOptions {
+  onEvent?: (event: Event) => void;
+  /** Stops cooperatively: the step in hand is finished, what is written stays. */
+  signal?: AbortSignal;
+}
+
+export interface ExportRequest {
+  to: "peft" | "native";
+  task: string | null;
+  /** A folder that takes the adapters; null: the run's own. */
+  destination: string | null;
+}
+
+export interface Launcher extends AsyncDisposable {
+  /** Runs every trial of the plan into the run directory, which holds plan.json already. */
+  run(plan: Plan, directory: string, options?: LaunchOptions): Promise<RunRecord>;
+  /** A model's sites and the candidates that a space puts there. */
+  inspect(backbone: Plan["backbone"], space: Experiment["space"], options?: LaunchOptions): Promise<Inspection>;
+  /** Exports the answer of a finished run. */
+  export(directory: string, request: ExportRequest, options?: LaunchOptions): Promise<Export[]>;
+}

@@ -1,0 +1,98 @@
+/** The table of a run: one part a task, one line a method, in at most 80 columns. */
+import Table from "cli-table3";
+import type { Comparison, ResultRow, RunRecord } from "../experiment/records.js";
+import { duration, percent, points, short, toNumber } from "./numbers.js";
+import type { Paint } from "./paint.js";
+
+const titles = ["method", "score", "95% interval", "params", "step", "time", "answer against it"];
+
+/** One table a task, each under a title that names metric, split and number of seeds. */
+export function resultsTable(record: Pick<RunRecord, "rows" | "comparisons">, paint: Paint): string {
+  const tasks = [...new Set(record.rows.map((row) => row.task))];
+  return tasks.map((task) => taskTable(task, record, paint)).join("\n\n");
+}
+
+function taskTable(task: string, record: Pick<RunRecord, "rows" | "comparisons">, paint: Paint): string {
+  const rows = record.rows.filter((row) => row.task === task);
+  const [answer] = rows;
+  if (answer === undefined) return "";
+  const table = new Table({
+    head: titles,
+    chars: plainLines,
+    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
+    colAligns: ["left", "right", "right", "right", "right", "right", "left"],
+  });
+  for (const row of rows) {
+    const comparison = record.comparisons.find((entry) => entry.task === task && entry.b === row.method);
+    table.push(line(row, row === answer, comparison, paint));
+  }
+  const seeds = `${answer.seeds} ${answer.seeds === 1 ? "seed" : "seeds"}`;
+  const title = `${paint.bold(task)}  ${answer.metric} x 100 on ${answer.split}, ${seeds}`;
+  return [
+    title,
+    ...table
+      .toString()
+      .split("\n")
+      .map((text) => text.trimEnd()),
+  ].join("\n");
+}
+
+function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefined, paint: Paint): string[] {
+  const seconds = row.seconds.search + row.seconds.fit;
+  const failed = row.failed > 0 ? ` (${row.failed} failed)` : "";
+  return [
+    isAnswer ? paint.bold(row.method) : row.method,
+    row.mean === null ? "-" : points(row.mean),
+    row.ci95 === null ? "-" : `${points(row.ci95[0])} to ${points(row.ci95[1])}`,
+    row.parameters.union === 0 ? "0" : short(row.parameters.task),
+    row.stepMs.measured === null ? "-" : `${row.stepMs.measured.toFixed(0)} ms`,
+    duration(seconds),
+    (isAnswer ? "the answer" : verdictText(comparison, paint)) + failed,
+  ];
+}
+
+function verdictText(comparison: Comparison | undefined, paint: Paint): string {
+  if (comparison === undefined) return "-";
+  const difference = toNumber(comparison.difference);
+  const signed = `${difference >= 0 ? "+" : "-"}${points(Math.abs(difference))}`;
+  switch (comparison.verdict) {
+    case "better":
+      return paint.good(`better ${signed}`);
+    case "worse":
+      return paint.bad(`worse ${signed}`);
+    default:
+      return paint.dim(`no difference ${signed}`);
+  }
+}
+
+/** What the table means, in the words of this run. */
+export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): string {
+  const union = record.rows[0]?.parameters;
+  const budget =
+    union === undefined
+      ? ""
+      : `, of ${short(union.union)} (${percent(union.fraction)} of the backbone) that all tasks share`;
+  return [
+    `params: adapter parameters the task uses${budget}; step: median of the fit;`,
+    "time: search and fit of one seed; the last column is the answer's score less the row's,",
+    'paired by seed and item, Holm-corrected; "no difference": cannot be told apart.',
+  ].join("\n");
+}
+
+const plainLines = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "",
+};

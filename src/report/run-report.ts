@@ -1,0 +1,37 @@
+/** Everything the terminal says about a finished run. */
+import path from "node:path";
+import type { RunRecord, Structure } from "../experiment/records.js";
+import { duration } from "./numbers.js";
+import type { Paint } from "./paint.js";
+import { resultsLegend, resultsTable } from "./results-table.js";
+import { drawStructure } from "./structure-drawing.js";
+
+/** Table, structure, exports and directory, as `espalier quickstart` and `espalier show` print them. */
+export function runReport(record: RunRecord, structure: Structure | undefined, paint: Paint): string {
+  const [answer] = record.rows;
+  const backbone =
+    answer === undefined || answer.parameters.fraction === 0
+      ? undefined
+      : answer.parameters.union / answer.parameters.fraction;
+  const sections = [
+    resultsTable(record, paint),
+    paint.dim(resultsLegend(record)),
+    ...(structure === undefined || structure.candidates.length === 0
+      ? []
+      : [drawStructure(structure, paint, backbone)]),
+    ...(record.warnings.length === 0 ? [] : [record.warnings.map((warning) => `note: ${warning}`).join("\n")]),
+    [
+      ...record.exports.map(
+        (entry) =>
+          `adapter of ${entry.task} (${entry.to}, reloaded, largest difference ${entry.maxDifference.toExponential(1)}):\n  ${relative(entry.path)}`,
+      ),
+      `run ${record.status} in ${duration(record.seconds)}: ${relative(record.run)}`,
+    ].join("\n"),
+  ];
+  return sections.join("\n\n");
+}
+
+function relative(file: string): string {
+  const short = path.relative(process.cwd(), file);
+  return short === "" || short.startsWith("..") ? file : short;
+}

@@ -1,0 +1,77 @@
+/** A structure as a grid: one row a layer, the highest on top, one column a slot; a cell tells the size chosen there. */
+import type { Structure } from "../experiment/records.js";
+import { percent, short } from "./numbers.js";
+import type { Paint } from "./paint.js";
+
+const labels: Record<string, string> = {
+  "attention.query": "query",
+  "attention.key": "key",
+  "attention.value": "value",
+  "attention.output": "output",
+  "mlp.up": "up",
+  "mlp.gate": "gate",
+  "mlp.down": "down",
+  attention: "attn",
+  mlp: "mlp",
+  block: "block",
+};
+
+/** The drawing of `structure`, for all its tasks or for one; at most 80 columns wide. */
+export function drawStructure(structure: Structure, paint: Paint, backboneParameters?: number): string {
+  const columns = columnsOf(structure);
+  const parts = structure.tasks.length > 1 ? [undefined, ...structure.tasks] : [undefined];
+  const { union } = structure.parameters;
+  const share = backboneParameters === undefined ? "" : `, ${percent(union / backboneParameters)} of the backbone`;
+  const title = `${paint.bold("learned structure")}  ${structure.method}: ${short(union)} of ${short(structure.budget)} parameters${share}`;
+  return [title, ...parts.map((task) => grid(structure, columns, task, paint))].join("\n\n");
+}
+
+interface Column {
+  slot: string;
+  kind: string;
+  title: string;
+}
+
+/** The places that the space could use: a slot has a column for each kind that may attach there. */
+function columnsOf(structure: Structure): Column[] {
+  const kindsOfSlot = new Map<string, Set<string>>();
+  for (const key of Object.keys(structure.backbone.sites)) {
+    const [site, kind] = key.split("/") as [string, string];
+    const slot = site.split(".").slice(2).join(".");
+    kindsOfSlot.set(slot, (kindsOfSlot.get(slot) ?? new Set()).add(kind));
+  }
+  return structure.backbone.slots.flatMap((slot) =>
+    [...(kindsOfSlot.get(slot) ?? [])].map((kind) => ({ slot, kind, title: labels[slot] ?? slot })),
+  );
+}
+
+function grid(structure: Structure, columns: readonly Column[], task: string | undefined, paint: Paint): string {
+  const chosen = structure.candidates.filter((candidate) => task === undefined || candidate.tasks.includes(task));
+  const width = Math.max(6, ...columns.map((column) => column.title.length));
+  const name =
+    task === undefined ? (structure.tasks.length > 1 ? "all tasks" : structure.tasks[0]!) : `only what ${task} uses`;
+  const parameters = task === undefined ? structure.parameters.union : structure.parameters.tasks[task]!;
+  const head = `layer  ${columns.map((column) => column.title.padStart(width)).join(" ")}`;
+  const rows = Array.from({ length: structure.backbone.layers }, (_, index) => {
+    const layer = structure.backbone.layers - 1 - index;
+    const cells = columns.map((column) => cell(structure, chosen, layer, column, width, paint));
+    return `${String(layer).padStart(5)}  ${cells.join(" ")}`;
+  });
+  const note = "(a number is the rank or width chosen there, . is none)";
+  return [`${name}, ${short(parameters)} parameters ${paint.dim(note)}`, paint.dim(head), ...rows].join("\n");
+}
+
+function cell(
+  structure: Structure,
+  chosen: Structure["candidates"],
+  layer: number,
+  { slot, kind }: Column,
+  width: number,
+  paint: Paint,
+): string {
+  if (structure.backbone.sites[`layers.${layer}.${slot}/${kind}`] === undefined) return " ".repeat(width);
+  const size = chosen
+    .filter((candidate) => candidate.layer === layer && candidate.slot === slot && candidate.kind === kind)
+    .reduce((sum, candidate) => sum + candidate.size, 0);
+  return size === 0 ? paint.dim(".".padStart(width)) : paint.good(String(size).padStart(width));
+}

@@ -1,0 +1,105 @@
+/** Runs experiments and opens runs: what a program calls. */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { Interrupted, PythonCrashed } from "./bridge/errors.js";
+import { EspalierError } from "./errors.js";
+import type { ExperimentDefinition } from "./experiment/define.js";
+import { planExperiment } from "./experiment/plan.js";
+import type { Event, RunRecord, Structure } from "./experiment/records.js";
+import type { ExperimentInput, Plan } from "./experiment/schema.js";
+import { type InProcessOptions, launchInProcess } from "./launch/in-process.js";
+import type { LaunchOptions } from "./launch/launcher.js";
+import { followEvents } from "./runs/follow.js";
+import { createRunDirectory } from "./runs/layout.js";
+import { readPlan, readRecord, readStructure } from "./runs/read.js";
+
+export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "directory"> {
+  /** The folder that takes the run's directory; default: runs. */
+  runsFolder?: string;
+  /** The folder that the experiment's relative paths start from; default: the working directory. */
+  baseFolder?: string;
+  /** How messages call the experiment; default: "experiment". */
+  origin?: string;
+  /** Told the run's directory as soon as it is made. */
+  onDirectory?: (directory: string) => void;
+}
+
+/**
+ * Runs an experiment: plan, search, fit, evaluate, compare, export.
+ *
+ * @throws EspalierError ("input") before anything is trained where the experiment or its files are wrong; the run's
+ *   directory is then taken away again
+ * @throws Interrupted, PythonCrashed where the run ended early; what was finished stays, and `resumeRun` continues it
+ */
+export async function run(
+  experiment: ExperimentDefinition | ExperimentInput,
+  options: RunOptions = {},
+): Promise<RunRecord> {
+  const { runsFolder = "runs", baseFolder = process.cwd(), origin = "experiment" } = options;
+  const plan = planExperiment(experiment, { baseFolder, origin });
+  const directory = await createRunDirectory(plan, runsFolder);
+  try {
+    return await execute(plan, directory, options);
+  } catch (error) {
+    if (error instanceof EspalierError && error.code === "input" && !(await hasTrials(directory))) {
+      await rm(directory, { recursive: true, force: true });
+    }
+    throw error;
+  }
+}
+
+/** Continues a run: its finished trials are kept, the others are run. */
+export async function resumeRun(
+  directory: string,
+  options: Omit<RunOptions, "runsFolder" | "baseFolder"> = {},
+): Promise<RunRecord> {
+  return execute(await readPlan(directory), path.resolve(directory), options);
+}
+
+/** A run directory, to be read while it is written or afterwards. */
+export interface OpenRun {
+  readonly directory: string;
+  plan(): Promise<Plan>;
+  /** Undefined until the run has ended. */
+  record(): Promise<RunRecord | undefined>;
+  /** The structure that a trial found; undefined until the trial has ended. */
+  structure(trial: string): Promise<Structure | undefined>;
+  /** All events from the first on; waits for more while the run is written. */
+  events(signal?: AbortSignal): AsyncGenerator<Event>;
+}
+
+/** Opens a run directory. Nothing is read before it is asked for. */
+export function openRun(directory: string): OpenRun {
+  return {
+    directory: path.resolve(directory),
+    plan: () => readPlan(directory),
+    record: () => readRecord(directory),
+    structure: (trial) => readStructure(directory, trial),
+    events: (signal) => followEvents(directory, signal),
+  };
+}
+
+async function execute(plan: Plan, directory: string, options: RunOptions): Promise<RunRecord> {
+  options.onDirectory?.(directory);
+  await mkdir(directory, { recursive: true });
+  await using launcher = await launchInProcess({ ...options, directory });
+  try {
+    return await launcher.run(plan, directory, options);
+  } catch (error) {
+    throw resumable(error, directory);
+  }
+}
+
+/** An early end says how the run continues. */
+function resumable(error: unknown, directory: string): unknown {
+  const how = `Finished trials are kept. Continue with: espalier run --resume ${path.relative(process.cwd(), directory) || "."}`;
+  if (error instanceof Interrupted) return new Interrupted("The run was interrupted.", { mend: how, cause: error });
+  if (error instanceof PythonCrashed) {
+    return new EspalierError(error.message, { code: "run", mend: `${error.mend ?? ""} ${how}`.trim(), cause: error });
+  }
+  return error;
+}
+
+async function hasTrials(directory: string): Promise<boolean> {
+  return (await readdir(path.join(directory, "trials")).catch(() => [])).length > 0;
+}

@@ -63,6 +63,12 @@ command("doctor", "what is found, what is missing, and the command that mends it
   carried(async (options) => (await import("./doctor.js")).doctorCommand(options)),
 );
 
+// A reader that goes away early, such as `head`, is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {

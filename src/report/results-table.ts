@@ -71,11 +71,12 @@ export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): 
   const budget =
     union === undefined
       ? ""
-      : `, of ${short(union.union)} (${percent(union.fraction)} of the backbone) that all tasks share`;
+      : `, of ${short(union.union)} (${percent(union.fraction)} of the backbone) shared by all tasks`;
   return [
-    `params: adapter parameters the task uses${budget}; step: median of the fit;`,
-    "time: search and fit of one seed; the last column is the answer's score less the row's,",
-    'paired by seed and item, Holm-corrected; "no difference": cannot be told apart.',
+    `params: adapter parameters that the task uses${budget}`,
+    "step: median of the fit; time: search and fit of one seed",
+    "answer against it: score of the answer less that of the row, paired by seed and",
+    'item, Holm-corrected; "no difference": cannot be told apart',
   ].join("\n");
 }
 

@@ -21,6 +21,10 @@ from espalier_runtime.tasks.task import Example, TaskData
 from espalier_runtime.tasks.tokenise import TokenIds, encode
 
 
+#: From this share of the training rows on, rows that were cut are worth a warning.
+WORTH_SAYING = 0.01
+
+
 @dataclass
 class Prepared:
     """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task."""
@@ -112,8 +116,8 @@ def prepare(plan: contract.Plan) -> Prepared:
         for task in tasks
         if task.evaluation_split == "validation"
     ]
-    if corpus.truncated:
-        share = corpus.truncated / len(corpus)
+    share = corpus.truncated / len(corpus)
+    if share >= WORTH_SAYING:
         warnings.append(
             f"{corpus.truncated:,} of {len(corpus):,} training rows ({share:.0%}) are longer than"
             f" training.maxLength, {plan.training.max_length} tokens, and were cut"

@@ -30,8 +30,9 @@ const steps: Record<string, () => Promise<Counts>> = {
   biome: () => check("npx", ["biome", "check", "."]),
   tsc: () => check("npx", ["tsc"]),
   contract: () => check("npx", ["jiti", "scripts/contract.ts", "--check"]),
-  "ruff check": () => check(python, ["-m", "ruff", "check", ".", "../scripts"], inPython),
-  "ruff format": () => check(python, ["-m", "ruff", "format", "--check", ".", "../scripts"], inPython),
+  "ruff check": () => check(python, ["-m", "ruff", "check", "--config", "pyproject.toml", ".", "../scripts"], inPython),
+  "ruff format": () =>
+    check(python, ["-m", "ruff", "format", "--check", "--config", "pyproject.toml", ".", "../scripts"], inPython),
   mypy: () => check(python, ["-m", "mypy"], inPython),
   pytest: async () => {
     const code = await run(python, ["-m", "pytest", `--junit-xml=${pytestReport}`, "--durations=5"], inPython);

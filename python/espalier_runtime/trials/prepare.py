@@ -20,7 +20,6 @@ from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.task import Example, TaskData
 from espalier_runtime.tasks.tokenise import TokenIds, encode
 
-
 #: From this share of the training rows on, rows that were cut are worth a warning.
 WORTH_SAYING = 0.01
 

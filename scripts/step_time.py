@@ -1,8 +1,8 @@
 """Milliseconds of a training step: a budgeted search over all candidates against PEFT's LoRA r=8 on all linears.
 
 Both run on the same frozen MiniLM in evaluation mode (no dropout), the same rows of the embedded tasks in the same
-padded batches, with the same mean-pooled linear head and fused AdamW, interleaved in one process. Printed are medians, and the
-ratio pair by pair with its quartiles.
+padded batches, with the same mean-pooled linear head and fused AdamW, interleaved in one process. Printed are medians,
+and the ratio pair by pair with its quartiles.
 
     PYTHONPATH=python python scripts/step_time.py [--steps 40] [--batch 32] [--threads 1] [--json]
 """

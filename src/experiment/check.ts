@@ -45,11 +45,10 @@ function describe(issue: Issue, given: unknown): string[] {
     case "invalid_union": {
       const discriminator = (issue as { discriminator?: string }).discriminator;
       if (discriminator !== undefined) {
-        const tag = valueAt(value, [discriminator]);
-        const allowed = tagsAt(ExperimentSchema, issue.path, given, discriminator);
-        const at = pathText([...issue.path, discriminator]);
-        if (tag === undefined) return [`${at}: is missing; allowed: ${allowed.join(", ")}`];
-        return [`${at}: ${show(tag)} is not allowed${suggestion(String(tag), allowed)}`];
+        // The issue's path ends in the discriminator itself.
+        const allowed = tagsAt(ExperimentSchema, issue.path.slice(0, -1), given, discriminator);
+        if (value === undefined) return [`${field}: is missing; allowed: ${allowed.join(", ")}`];
+        return [`${field}: ${show(value)} is not allowed${suggestion(String(value), allowed)}`];
       }
       return [`${field}: ${show(value)} fits none of the allowed forms`];
     }

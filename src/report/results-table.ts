@@ -68,12 +68,10 @@ function verdictText(comparison: Comparison | undefined, paint: Paint): string {
 /** What the table means, in the words of this run. */
 export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): string {
   const union = record.rows[0]?.parameters;
-  const budget =
-    union === undefined
-      ? ""
-      : `, of ${short(union.union)} (${percent(union.fraction)} of the backbone) shared by all tasks`;
+  const all =
+    union === undefined ? "" : ` (all tasks: ${short(union.union)}, ${percent(union.fraction)} of the backbone)`;
   return [
-    `params: adapter parameters that the task uses${budget}`,
+    `params: adapter parameters the task uses${all}`,
     "step: median of the fit; time: search and fit of one seed",
     "answer against it: score of the answer less that of the row, paired by seed and",
     'item, Holm-corrected; "no difference": cannot be told apart',

@@ -23,7 +23,8 @@ export function drawStructure(structure: Structure, paint: Paint, backboneParame
   const { union } = structure.parameters;
   const share = backboneParameters === undefined ? "" : `, ${percent(union / backboneParameters)} of the backbone`;
   const title = `${paint.bold("learned structure")}  ${structure.method}: ${short(union)} of ${short(structure.budget)} parameters${share}`;
-  return [title, ...parts.map((task) => grid(structure, columns, task, paint))].join("\n\n");
+  const note = paint.dim("a number is the rank or width chosen there, . is none");
+  return [`${title}\n${note}`, ...parts.map((task) => grid(structure, columns, task, paint))].join("\n\n");
 }
 
 interface Column {
@@ -57,8 +58,7 @@ function grid(structure: Structure, columns: readonly Column[], task: string | u
     const cells = columns.map((column) => cell(structure, chosen, layer, column, width, paint));
     return `${String(layer).padStart(5)}  ${cells.join(" ")}`;
   });
-  const note = "(a number is the rank or width chosen there, . is none)";
-  return [`${name}, ${short(parameters)} parameters ${paint.dim(note)}`, paint.dim(head), ...rows].join("\n");
+  return [`${name}, ${short(parameters)} parameters`, paint.dim(head), ...rows].join("\n");
 }
 
 function cell(

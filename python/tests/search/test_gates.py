@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from problems import problem
@@ -114,7 +116,7 @@ def test_every_step_of_a_budgeted_search_spends_its_budget() -> None:
     given.train(given.model(), Watched(), None)
     whole = given.space.parameters
     assert seen[0] == pytest.approx(whole / 2, rel=1e-4)
-    assert all(later <= earlier + 1e-3 for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later <= earlier + 1e-3 for earlier, later in pairwise(seen))
     assert seen[-1] == pytest.approx(1000, rel=1e-4)
 
 
@@ -195,9 +197,10 @@ def test_gates_that_learned_nothing_end_the_trial(found: GateHistory, message: s
 
 
 def test_a_learning_rate_of_almost_zero_is_noticed() -> None:
+    given = problem(tasks=1, epochs=1)
+    still = paper(0.0).model_copy(update={"gate_learning_rate": 1e-12})
     with pytest.raises(TrialError, match="never moved"):
-        given = problem(tasks=1, epochs=1)
-        search_paper(given, paper(0.0).model_copy(update={"gate_learning_rate": 1e-12}), "paper")
+        search_paper(given, still, "paper")
 
 
 def test_fixed_rows_that_are_all_open_need_no_gates() -> None:

@@ -1,0 +1,69 @@
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { baselines, budget, defineExperiment, model, search, task } from "../../src/experiment/define.js";
+import { planExperiment, planHash } from "../../src/experiment/plan.js";
+import { quickstart } from "../../src/experiment/presets.js";
+import { PlanSchema } from "../../src/experiment/schema.js";
+
+const experiment = defineExperiment({
+  name: "example",
+  backbone: model.folder("model"),
+  tasks: [task.files("trec", { train: "trec/train.jsonl", test: "trec/test.jsonl" })],
+  budget: budget.parameters("0.5%"),
+  methods: [search.budgeted(), baselines.random({ draws: 3, name: "chance" }), baselines.head()],
+  seeds: [4, 7],
+});
+
+describe("a plan", () => {
+  const plan = planExperiment(experiment, { baseFolder: "/data" });
+
+  test("is total, and fits its own schema", () => {
+    expect(PlanSchema.parse(plan)).toEqual(plan);
+  });
+
+  test("has absolute paths, from the experiment's folder", () => {
+    expect(plan.backbone).toMatchObject({ path: path.resolve("/data/model") });
+    expect(plan.tasks[0]).toMatchObject({ train: path.resolve("/data/trec/train.jsonl"), validation: null });
+  });
+
+  test("has a trial for each method and seed, and shares a random method's structures out over the seeds", () => {
+    expect(plan.trials.map((trial) => trial.id)).toEqual([
+      "budgeted-seed4",
+      "budgeted-seed7",
+      "chance-draw0-seed4",
+      "chance-draw2-seed4",
+      "chance-draw1-seed7",
+      "chance-draw0-seed7",
+      "head-seed4",
+      "head-seed7",
+    ]);
+  });
+
+  test("has a hash that does not depend on the order of keys, and does on every value", () => {
+    const reversed = Object.fromEntries(Object.entries(plan).reverse()) as typeof plan;
+    expect(planHash(reversed)).toBe(planHash(plan));
+    expect(planHash({ ...plan, budget: { parameters: 0.006 } })).not.toBe(planHash(plan));
+  });
+});
+
+describe("what cannot be planned is refused", () => {
+  const rows: [string, object, string][] = [
+    ["a seed twice", { seeds: [1, 1] }, "seeds: [1,1] holds a seed twice"],
+    ["a kind twice", { space: { kinds: [{ kind: "lora" }, { kind: "lora" }] } }, "lora, lora names a kind twice"],
+    [
+      "a baseline of a kind that the space lacks",
+      { methods: [{ method: "uniform", kind: "bottleneck" }] },
+      'methods[0].kind: "bottleneck" is not in the space',
+    ],
+  ];
+  test.each(rows)("%s", (_, change, message) => {
+    expect(() => planExperiment({ ...experiment, ...change })).toThrow(message);
+  });
+});
+
+test("the quickstart is the job that the README describes", () => {
+  const plan = planExperiment(quickstart);
+  expect(plan.tasks.map((entry) => entry.name)).toEqual(["snips", "qnli"]);
+  expect(plan.methods.map((method) => method.name)).toEqual(["budgeted", "head", "uniform", "random", "topLayers"]);
+  expect(plan.seeds).toEqual([0, 1, 2]);
+});

@@ -1,0 +1,133 @@
+import { describe, expect, test } from "vitest";
+import type { Comparison, ResultRow, RunRecord, Structure } from "../../src/experiment/records.js";
+import { duration, percent, points, short } from "../../src/report/numbers.js";
+import { paintFor, plain } from "../../src/report/paint.js";
+import { resultsLegend, resultsTable } from "../../src/report/results-table.js";
+import { drawStructure } from "../../src/report/structure-drawing.js";
+
+function row(method: string, mean: number, union: number): ResultRow {
+  return {
+    task: "snips",
+    method,
+    metric: "accuracy",
+    mean,
+    ci95: [mean - 0.01, mean + 0.01],
+    seeds: 3,
+    split: "test",
+    parameters: { task: union, union, fraction: union / 22_713_216 },
+    stepMs: { predicted: null, measured: 87.2 },
+    seconds: { search: method === "budgeted" ? 13 : 0, fit: 11, evaluate: 2 },
+    peakMemoryMiB: 800,
+    hardenedBeforeFit: null,
+    lowestLayer: 0,
+    failed: 0,
+  };
+}
+
+function against(b: string, difference: number, verdict: Comparison["verdict"]): Comparison {
+  return { task: "snips", a: "budgeted", b, difference, ci95: [-1, 1], p: 0.01, pAdjusted: 0.02, verdict };
+}
+
+const record: Pick<RunRecord, "rows" | "comparisons"> = {
+  rows: [row("budgeted", 0.968, 22_272), row("uniform", 0.97, 22_272), row("head", 0.956, 0)],
+  comparisons: [against("uniform", -0.002, "cannot be told apart"), against("head", 0.012, "better")],
+};
+
+describe("the results table", () => {
+  test("has a line for each method, with score, interval, parameters, times and verdict", () => {
+    expect(resultsTable(record, plain)).toBe(
+      [
+        "snips  accuracy x 100 on test, 3 seeds",
+        "method    score  95% interval  params   step  time  answer against it",
+        "budgeted   96.8  95.8 to 97.8   22.3k  87 ms  24 s  the answer",
+        "uniform    97.0  96.0 to 98.0   22.3k  87 ms  11 s  no difference -0.2",
+        "head       95.6  94.6 to 96.6       0  87 ms  11 s  better +1.2",
+      ].join("\n"),
+    );
+  });
+
+  test("keeps to 80 columns", () => {
+    const text = `${resultsTable(record, plain)}\n${resultsLegend(record)}`;
+    expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  test("shows a method whose trials all failed", () => {
+    const failed = { ...row("uniform", 0, 0), mean: null, ci95: null, seeds: 0, failed: 3 };
+    expect(resultsTable({ rows: [record.rows[0]!, failed], comparisons: [] }, plain)).toContain("(3 failed)");
+  });
+});
+
+const structure: Structure = {
+  version: 1,
+  method: "budgeted",
+  backbone: {
+    family: "bert",
+    layers: 2,
+    hidden: 384,
+    slots: ["attention.query", "mlp"],
+    sites: { "layers.0.attention.query/lora": 8, "layers.1.attention.query/lora": 8, "layers.1.mlp/bottleneck": 16 },
+  },
+  tasks: ["snips", "qnli"],
+  budget: 20_000,
+  parameters: { union: 13_824, tasks: { snips: 13_824, qnli: 1536 } },
+  candidates: [
+    candidate("layers.1.attention.query", 1, "attention.query", "lora", 0, 1, ["snips"]),
+    candidate("layers.1.attention.query", 1, "attention.query", "lora", 2, 2, ["snips", "qnli"]),
+    candidate("layers.1.mlp", 1, "mlp", "bottleneck", 0, 16, ["snips"]),
+  ],
+};
+
+function candidate(
+  site: string,
+  layer: number,
+  slot: "attention.query" | "mlp",
+  kind: "lora" | "bottleneck",
+  start: number,
+  size: number,
+  tasks: string[],
+): Structure["candidates"][number] {
+  return { site, layer, slot, kind, start, size, parameters: 768 * size, tasks, scores: {} };
+}
+
+test("a structure is drawn as layers by slots, for all tasks and for each", () => {
+  expect(drawStructure(structure, plain, 22_713_216)).toBe(
+    [
+      "learned structure  budgeted: 13.8k of 20.0k parameters, 0.061% of the backbone",
+      "a number is the rank or width chosen there, . is none",
+      "",
+      "all tasks, 13.8k parameters",
+      "layer   query    mlp",
+      "    1       3     16",
+      "    0       .       ",
+      "",
+      "only what snips uses, 13.8k parameters",
+      "layer   query    mlp",
+      "    1       3     16",
+      "    0       .       ",
+      "",
+      "only what qnli uses, 1.5k parameters",
+      "layer   query    mlp",
+      "    1       2      .",
+      "    0       .       ",
+    ].join("\n"),
+  );
+});
+
+test("numbers read as people read them", () => {
+  expect([points(0.9123), points("NaN"), short(22_272), short(1.4e6), short(12), percent(0.00098)]).toEqual([
+    "91.2",
+    "NaN",
+    "22.3k",
+    "1.4M",
+    "12",
+    "0.098%",
+  ]);
+  expect([duration(43.2), duration(125), duration(3780)]).toEqual(["43 s", "2 min 5 s", "1 h 3 min"]);
+});
+
+test("colour comes only where the stream is a terminal and NO_COLOR is not set", () => {
+  expect(paintFor({ isTTY: false }, {}).bold("x")).toBe("x");
+  expect(paintFor({ isTTY: true }, { NO_COLOR: "1" }).bold("x")).toBe("x");
+  expect(paintFor({ isTTY: true }, { TERM: "dumb" }).bold("x")).toBe("x");
+  expect(paintFor({ isTTY: true }, { TERM: "xterm" }).bold("x")).not.toBe("x");
+});

@@ -32,7 +32,12 @@ export async function loadExperiment(file: string): Promise<ExperimentInput> {
 
 async function loadModule(file: string, absolute: string): Promise<ExperimentInput> {
   const index = path.resolve(import.meta.dirname, "..", `index${path.extname(import.meta.filename)}`);
-  const jiti = createJiti(absolute, { alias: { espalier: index }, moduleCache: false, fsCache: false });
+  const jiti = createJiti(absolute, {
+    alias: { espalier: index },
+    moduleCache: false,
+    fsCache: false,
+    interopDefault: false,
+  });
   let loaded: { default?: unknown };
   try {
     loaded = await jiti.import<{ default?: unknown }>(absolute);

@@ -26,7 +26,8 @@ export async function installRequirements(
     python,
     locks.flatMap((lock) => ["-r", lock]),
     (line) => {
-      const name = /^Collecting ([^\s=<>!(]+)/.exec(line)?.[1];
+      // A package from an index is collected, one that lies in a folder is processed.
+      const name = /^(?:Collecting |Processing (?:.*\/)?)([A-Za-z0-9_.]+(?:-[A-Za-z_]+)*)/.exec(line)?.[1];
       // Downloading is nine tenths of the work; what is left is unpacking.
       if (name !== undefined)
         onProgress(`Python environment: ${name}`, Math.min(0.8, (0.8 * ++collected) / Math.max(1, total)));

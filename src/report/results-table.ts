@@ -71,7 +71,7 @@ export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): 
   const all =
     union === undefined ? "" : ` (all tasks: ${short(union.union)}, ${percent(union.fraction)} of the backbone)`;
   return [
-    `params: adapter parameters the task uses${all}`,
+    `params: those the task uses${all}`,
     "step: median of the fit; time: search and fit of one seed",
     "answer against it: score of the answer less that of the row, paired by seed and",
     'item, Holm-corrected; "no difference": cannot be told apart',

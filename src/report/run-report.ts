@@ -19,7 +19,7 @@ export function runReport(record: RunRecord, structure: Structure | undefined, p
     ...(structure === undefined || structure.candidates.length === 0
       ? []
       : [drawStructure(structure, paint, backbone)]),
-    ...(record.warnings.length === 0 ? [] : [record.warnings.map((warning) => `note: ${warning}`).join("\n")]),
+    ...(record.warnings.length === 0 ? [] : [record.warnings.map((warning) => wrap(`note: ${warning}`)).join("\n")]),
     [
       ...record.exports.map(
         (entry) =>
@@ -29,6 +29,11 @@ export function runReport(record: RunRecord, structure: Structure | undefined, p
     ].join("\n"),
   ];
   return sections.join("\n\n");
+}
+
+/** Lines of at most 80 columns, broken between words. */
+function wrap(text: string): string {
+  return text.replace(/(.{1,80})(?:\s+|$)/g, "$1\n").trimEnd();
 }
 
 function relative(file: string): string {

@@ -111,6 +111,7 @@ def search_step(spec: contract.Space) -> Callable[[Batch], None]:
         fit="retrain",
         epochs=None,
         gate_learning_rate=0.05,
+        task_gate_learning_rate=0.005,
         temperature=(1.0, 0.25),
         budget_reached=0.6,
         noise=True,

@@ -224,6 +224,14 @@ class BudgetedMethod(BaseModel):
             gt=0.0,
         ),
     ]
+    task_gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="taskGateLearningRate",
+            description="learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
+            ge=0.0,
+        ),
+    ]
     temperature: Annotated[
         tuple[float, float], Field(description="tau at the first and at the last step")
     ]
@@ -272,6 +280,14 @@ class PaperMethod(BaseModel):
             alias="gateLearningRate",
             description="learning rate of the gates' logits",
             gt=0.0,
+        ),
+    ]
+    task_gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="taskGateLearningRate",
+            description="learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
+            ge=0.0,
         ),
     ]
     sparsity: Annotated[

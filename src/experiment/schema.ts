@@ -204,6 +204,11 @@ const trainedSearchFields = {
     .describe("passes over the data; null: as many as training.epochs"),
 };
 const gateLearningRate = z.number().positive().default(0.05).describe("learning rate of the gates' logits");
+const taskGateLearningRate = z
+  .number()
+  .min(0)
+  .default(0.005)
+  .describe("learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure");
 const anneal = z.number().min(0).max(1);
 
 export const BudgetedMethodSchema = z
@@ -211,6 +216,7 @@ export const BudgetedMethodSchema = z
     method: z.literal("budgeted"),
     ...trainedSearchFields,
     gateLearningRate,
+    taskGateLearningRate,
     temperature: z
       .tuple([z.number().positive(), z.number().positive()])
       .default([1, 0.25])
@@ -224,6 +230,7 @@ export const PaperMethodSchema = z
     method: z.literal("paper"),
     ...trainedSearchFields,
     gateLearningRate,
+    taskGateLearningRate,
     sparsity: z.number().min(0).default(1).describe("lambda, the weight of the cost-weighted mean of the gates"),
   })
   .meta({ id: "PaperMethod" });

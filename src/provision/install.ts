@@ -27,7 +27,9 @@ export async function installRequirements(
     locks.flatMap((lock) => ["-r", lock]),
     (line) => {
       // A package from an index is collected, one that lies in a folder is processed.
-      const name = /^(?:Collecting |Processing (?:.*\/)?)([A-Za-z0-9_.]+(?:-[A-Za-z_]+)*)/.exec(line)?.[1];
+      const name = /^(?:Collecting |Processing (?:.*\/)?)([A-Za-z][A-Za-z0-9_.]*(?:-[A-Za-z][A-Za-z0-9_.]*)*)/.exec(
+        line,
+      )?.[1];
       // Downloading is nine tenths of the work; what is left is unpacking.
       if (name !== undefined)
         onProgress(`Python environment: ${name}`, Math.min(0.8, (0.8 * ++collected) / Math.max(1, total)));

@@ -29,7 +29,7 @@ describe("an environment", () => {
     const lines: string[] = [];
     const made = await ensurePython(options({ onProgress: (line) => lines.push(line) }));
     expect((await execa(made.python, ["-c", "import six; print(six.__version__)"])).stdout).toBe("1.17.0");
-    expect(lines).toContain("Python environment: six");
+    expect(lines).toContainEqual(expect.stringMatching(/^Python environment: six/));
     const again: string[] = [];
     expect(await ensurePython(options({ onProgress: (line) => again.push(line) }))).toEqual(made);
     expect(again).toEqual([]);

@@ -26,7 +26,7 @@ class BudgetedGates:
         self.logits = GateLogits(tasks, len(costs)).to(costs.device)
         self.history = GateHistory()
         self._costs, self._budget, self._spec = costs, budget, spec
-        self._optimiser = torch.optim.Adam(self.logits.parameters(), lr=spec.gate_learning_rate)
+        self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
         self._generator = torch.Generator().manual_seed(seed)
         self._p = torch.empty(0)
 

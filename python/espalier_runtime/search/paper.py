@@ -24,7 +24,7 @@ class PaperGates:
         self.history = GateHistory()
         self._weights = costs / costs.sum() / tasks
         self._spec = spec
-        self._optimiser = torch.optim.Adam(self.logits.parameters(), lr=spec.gate_learning_rate)
+        self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
         self._z = torch.empty(0)
 
     def open(self, step: int, steps: int) -> Tensor:

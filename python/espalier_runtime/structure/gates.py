@@ -43,3 +43,12 @@ class GateLogits(nn.Module):
     def forward(self) -> Tensor:
         """(tasks, candidates)."""
         return self.shared + self.delta
+
+    def optimiser(self, learning_rate: float, task_learning_rate: float) -> torch.optim.Optimizer:
+        """Adam with a rate for what tasks share and a smaller one for what sets them apart.
+
+        Adam's step does not shrink with the gradient, so at one rate the noise of a task's own gradient would pull the
+        rows apart as fast as evidence pulls candidates up.
+        """
+        shared = {"params": [self.shared], "lr": learning_rate}
+        return torch.optim.Adam([shared, {"params": [self.delta], "lr": task_learning_rate}])

@@ -25,6 +25,7 @@ def budgeted(**changes: object) -> contract.BudgetedMethod:
         "fit": "retrain",
         "epochs": None,
         "gateLearningRate": 0.05,
+        "taskGateLearningRate": 0.01,
         "temperature": [1.0, 0.25],
         "budgetReached": 0.6,
         "noise": True,
@@ -34,7 +35,13 @@ def budgeted(**changes: object) -> contract.BudgetedMethod:
 
 def paper(sparsity: float) -> contract.PaperMethod:
     return contract.PaperMethod(
-        method="paper", name="paper", fit="retrain", epochs=None, gate_learning_rate=0.05, sparsity=sparsity
+        method="paper",
+        name="paper",
+        fit="retrain",
+        epochs=None,
+        gate_learning_rate=0.05,
+        task_gate_learning_rate=0.01,
+        sparsity=sparsity,
     )
 
 
@@ -196,9 +203,14 @@ def test_gates_that_learned_nothing_end_the_trial(found: GateHistory, message: s
         found.check("m")
 
 
+def test_at_a_task_rate_of_zero_all_tasks_share_one_structure() -> None:
+    found = search_budgeted(problem(), budgeted(taskGateLearningRate=0.0), "m").structure
+    assert found.rows[0] == found.rows[1] == (True,) * len(found.candidates)
+
+
 def test_a_learning_rate_of_almost_zero_is_noticed() -> None:
     given = problem(tasks=1, epochs=1)
-    still = paper(0.0).model_copy(update={"gate_learning_rate": 1e-12})
+    still = paper(0.0).model_copy(update={"gate_learning_rate": 1e-12, "task_gate_learning_rate": 0.0})
     with pytest.raises(TrialError, match="never moved"):
         search_paper(given, still, "paper")
 

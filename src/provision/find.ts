@@ -5,6 +5,7 @@ import { EspalierError } from "../errors.js";
 /** The first and the last minor version of Python 3 that Espalier runs on. */
 export const supportedVersions = { first: 11, last: 13 } as const;
 
+/** First the one that the user means by "python3", then others in the order of how widely PyTorch supports them. */
 const commands = ["python3", "python3.12", "python3.11", "python3.13", "python"];
 
 export interface PythonFound {
@@ -16,9 +17,9 @@ export interface PythonFound {
   venv: boolean;
 }
 
-/** Every Python on the PATH that starts, in the order of preference. */
-export async function pythonCandidates(names: readonly string[] = commands): Promise<PythonFound[]> {
-  const found = await Promise.all(names.map(probe));
+/** Every Python on the PATH of `env` that starts, in the order of preference. */
+export async function pythonCandidates(env: NodeJS.ProcessEnv = process.env): Promise<PythonFound[]> {
+  const found = await Promise.all(commands.map((command) => probe(command, env)));
   return found.filter((candidate) => candidate !== undefined);
 }
 
@@ -27,8 +28,8 @@ export async function pythonCandidates(names: readonly string[] = commands): Pro
  *
  * @throws EspalierError ("environment") naming what was found and what to install
  */
-export async function findPython(names: readonly string[] = commands): Promise<PythonFound> {
-  const candidates = await pythonCandidates(names);
+export async function findPython(env: NodeJS.ProcessEnv = process.env): Promise<PythonFound> {
+  const candidates = await pythonCandidates(env);
   const usable = candidates.find((candidate) => candidate.supported && candidate.venv);
   if (usable !== undefined) return usable;
   const bare = candidates.find((candidate) => candidate.supported);
@@ -57,12 +58,18 @@ export function isSupported(version: string): boolean {
   return major === 3 && minor !== undefined && minor >= supportedVersions.first && minor <= supportedVersions.last;
 }
 
-async function probe(command: string): Promise<PythonFound | undefined> {
+async function probe(command: string, env: NodeJS.ProcessEnv): Promise<PythonFound | undefined> {
   const script = [
     "import importlib.util as u, platform",
     "print(platform.python_version(), all(u.find_spec(m) for m in ('venv', 'ensurepip')))",
   ].join("\n");
-  const result = await execa(command, ["-c", script], { reject: false, timeout: 20_000, stdin: "ignore" });
+  const result = await execa(command, ["-I", "-c", script], {
+    reject: false,
+    timeout: 20_000,
+    stdin: "ignore",
+    extendEnv: false,
+    env,
+  });
   const [version, venv] = result.exitCode === 0 ? result.stdout.trim().split(" ") : [];
   if (version === undefined) return undefined;
   return { command, version, supported: isSupported(version), venv: venv === "True" };

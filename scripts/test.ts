@@ -2,17 +2,21 @@
  * npm test: every check and test of both halves, all of them even if one fails, and a last line "N passed, N failed".
  *
  *     npm test            npm test -- vitest pytest      (only these steps)
+ *
+ * Steps run one after the other: two cores are busy with one of pytest and vitest alone.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
+import { EspalierError } from "../src/errors.js";
 import { ensurePython } from "../src/provision/index.js";
 
 const root = path.resolve(import.meta.dirname, "..");
 const pythonFolder = path.join(root, "python");
 const wanted = process.argv.slice(2);
-const reports = await mkdtemp(path.join(tmpdir(), "espalier-test-"));
+const totals: Counts = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
 
 interface Counts {
   passed: number;
@@ -20,8 +24,8 @@ interface Counts {
   skipped: number;
 }
 
-console.log("Python environment of the tests");
-const { python } = await ensurePython({ extras: "test", onProgress: (line) => console.log(`  ${line}`) });
+const python = await setUp();
+const reports = await mkdtemp(path.join(tmpdir(), "espalier-test-"));
 
 const inPython = { cwd: pythonFolder, env: { PYTHONPATH: pythonFolder } };
 const vitestReport = path.join(reports, "vitest.json");
@@ -50,24 +54,49 @@ const steps: Record<string, () => Promise<Counts>> = {
   },
 };
 
-const totals: Counts = { passed: 0, failed: 0, skipped: 0 };
-const failures: string[] = [];
+const unknown = wanted.filter((name) => steps[name] === undefined);
+if (unknown.length > 0) {
+  console.log(`no step is called ${unknown.join(", ")}; there are: ${Object.keys(steps).join(", ")}`);
+  add("the steps that were asked for", { passed: 0, failed: 1, skipped: 0 });
+}
 for (const [name, step] of Object.entries(steps)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n== ${name}`);
-  const started = performance.now();
+  const seconds = stopwatch();
   const counts = await step();
-  for (const key of ["passed", "failed", "skipped"] as const) totals[key] += counts[key];
-  if (counts.failed > 0) failures.push(name);
-  console.log(
-    `== ${name}: ${counts.failed > 0 ? "failed" : "passed"} in ${((performance.now() - started) / 1000).toFixed(0)} s`,
-  );
+  add(name, counts);
+  console.log(`== ${name}: ${counts.failed > 0 ? "failed" : "passed"} in ${seconds()} s`);
 }
 await rm(reports, { recursive: true, force: true });
 if (failures.length > 0) console.log(`\nfailed: ${failures.join(", ")}`);
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
 console.log(`\n${totals.passed} passed, ${totals.failed} failed${skipped}`);
 process.exitCode = totals.failed > 0 ? 1 : 0;
+
+/** The interpreter; without one no step can tell anything, so that its failure ends the script. */
+async function setUp(): Promise<string> {
+  console.log("== Python environment");
+  const seconds = stopwatch();
+  try {
+    const environment = await ensurePython({ extras: "test", onProgress: (line) => console.log(`  ${line}`) });
+    console.log(`== Python environment: ready in ${seconds()} s`);
+    return environment.python;
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    console.log(`error: ${error.message}\n${error.mend ?? ""}\n\n0 passed, 1 failed`);
+    process.exit(1);
+  }
+}
+
+function stopwatch(): () => string {
+  const started = performance.now();
+  return () => ((performance.now() - started) / 1000).toFixed(1);
+}
+
+function add(name: string, counts: Counts): void {
+  for (const key of ["passed", "failed", "skipped"] as const) totals[key] += counts[key];
+  if (counts.failed > 0) failures.push(name);
+}
 
 async function run(
   command: string,

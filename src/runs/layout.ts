@@ -24,7 +24,10 @@ export const files = {
  * @throws EspalierError ("input") where the folder cannot be written
  */
 export async function createRunDirectory(plan: Plan, folder: string, now = new Date()): Promise<string> {
-  const stamp = now.toISOString().replace(/[-:]/g, "").replace(/\.\d+Z$/, "Z");
+  const stamp = now
+    .toISOString()
+    .replace(/[-:]/g, "")
+    .replace(/\.\d+Z$/, "Z");
   const base = path.resolve(folder, `${plan.name}-${stamp}-${planHash(plan).slice(0, 8)}`);
   try {
     await mkdir(path.dirname(base), { recursive: true });

@@ -4,7 +4,14 @@ import path from "node:path";
 import type { z } from "zod";
 import { EspalierError } from "../errors.js";
 import { nearest } from "../experiment/check.js";
-import { type Event, EventSchema, type RunRecord, RunRecordSchema, type Structure, StructureSchema } from "../experiment/records.js";
+import {
+  type Event,
+  EventSchema,
+  type RunRecord,
+  RunRecordSchema,
+  type Structure,
+  StructureSchema,
+} from "../experiment/records.js";
 import { type Plan, PlanSchema } from "../experiment/schema.js";
 import { files } from "./layout.js";
 
@@ -23,7 +30,9 @@ export interface RunSummary {
 /** All runs of a folder, newest first; one that cannot be read is listed as damaged. */
 export async function listRuns(folder: string): Promise<RunSummary[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  const names = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map((entry) => entry.name);
+  const names = entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map((entry) => entry.name);
   const runs = await Promise.all(names.map((name) => summarise(path.join(folder, name))));
   return runs
     .filter((run) => run !== undefined)
@@ -43,15 +52,21 @@ export async function findRun(given: string, folder: string): Promise<string> {
   const matching = names.includes(given) ? [given] : names.filter((name) => name.startsWith(given));
   if (matching.length === 1) return path.resolve(folder, matching[0]!);
   if (matching.length > 1) {
-    throw new EspalierError(`run: "${given}" is the beginning of ${matching.length} runs: ${matching.slice(0, 5).join(", ")}`, {
-      code: "input",
-      mend: "Give more of the name.",
-    });
+    throw new EspalierError(
+      `run: "${given}" is the beginning of ${matching.length} runs: ${matching.slice(0, 5).join(", ")}`,
+      {
+        code: "input",
+        mend: "Give more of the name.",
+      },
+    );
   }
   const near = nearest(given, names) ?? names[0];
   throw new EspalierError(`run: "${given}" is neither a run directory nor a run in ${path.resolve(folder)}`, {
     code: "input",
-    mend: near === undefined ? "No run is there yet: espalier quickstart makes one." : `Did you mean "${near}"? espalier runs lists them.`,
+    mend:
+      near === undefined
+        ? "No run is there yet: espalier quickstart makes one."
+        : `Did you mean "${near}"? espalier runs lists them.`,
   });
 }
 
@@ -102,7 +117,10 @@ export function parseEvent(line: string): Event | undefined {
 async function summarise(directory: string): Promise<RunSummary | undefined> {
   if (!(await isRun(directory))) return undefined;
   const name = path.basename(directory);
-  const started = await stat(path.join(directory, files.plan)).then((info) => info.mtime, () => undefined);
+  const started = await stat(path.join(directory, files.plan)).then(
+    (info) => info.mtime,
+    () => undefined,
+  );
   try {
     const plan = await readPlan(directory);
     const record = await readRecord(directory);
@@ -116,7 +134,10 @@ async function summarise(directory: string): Promise<RunSummary | undefined> {
 /** Whether the process that the writer's lock names is alive; one of another host is taken to be. */
 async function hasWriter(directory: string): Promise<boolean> {
   try {
-    const { pid, host } = JSON.parse(await readFile(path.join(directory, "writer.lock"), "utf8")) as { pid: number; host: string };
+    const { pid, host } = JSON.parse(await readFile(path.join(directory, "writer.lock"), "utf8")) as {
+      pid: number;
+      host: string;
+    };
     if (host !== (await import("node:os")).hostname()) return true;
     process.kill(pid, 0);
     return true;
@@ -130,7 +151,10 @@ async function readVersioned<Schema extends z.ZodType>(file: string, schema: Sch
   try {
     data = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw new EspalierError(`${file}: cannot be read: ${(error as Error).message}`, { code: "input", mend: "The run is damaged; run it again." });
+    throw new EspalierError(`${file}: cannot be read: ${(error as Error).message}`, {
+      code: "input",
+      mend: "The run is damaged; run it again.",
+    });
   }
   const version = (data as { version?: unknown } | null)?.version;
   if (typeof version === "number" && version > 1) {
@@ -142,7 +166,10 @@ async function readVersioned<Schema extends z.ZodType>(file: string, schema: Sch
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new EspalierError(`${file}: ${issue?.path.join(".")}: ${issue?.message}`, { code: "input", mend: "The run is damaged; run it again." });
+  throw new EspalierError(`${file}: ${issue?.path.join(".")}: ${issue?.message}`, {
+    code: "input",
+    mend: "The run is damaged; run it again.",
+  });
 }
 
 function isRun(directory: string): Promise<boolean> {
@@ -150,5 +177,8 @@ function isRun(directory: string): Promise<boolean> {
 }
 
 function exists(file: string): Promise<boolean> {
-  return stat(file).then(() => true, () => false);
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
 }

@@ -2,10 +2,13 @@ import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { RunRecordSchema } from "../../src/experiment/records.js";
 import { testPython } from "../python.js";
 import { espalier, main } from "./cli.js";
+
+// Each test starts Python and PyTorch anew, on a machine that other tests load as well.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const fixture = path.resolve(import.meta.dirname, "..", "fixtures", "small-experiment.json");
 const small = JSON.parse(await readFile(fixture, "utf8"));
@@ -15,7 +18,7 @@ let finished: Awaited<ReturnType<typeof espalier>>;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "espalier-cli-"));
   finished = await espalier(["run", fixture, "--runs", "runs", "--json"], { cwd: folder });
-}, 300_000);
+});
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function experiment(name: string, change: object): Promise<string> {

@@ -54,7 +54,10 @@ describe("runs are found", () => {
   test("and an unknown one is answered with the nearest", async () => {
     const directory = await createRunDirectory(plan, folder);
     const name = path.basename(directory);
-    await expect(findRun(`${name}x`, folder)).rejects.toMatchObject({ code: "input", mend: expect.stringContaining(name) });
+    await expect(findRun(`${name}x`, folder)).rejects.toMatchObject({
+      code: "input",
+      mend: expect.stringContaining(name),
+    });
   });
 
   test("a damaged one is listed as damaged, and breaks nothing", async () => {

@@ -5,19 +5,20 @@ import { progressFor } from "./progress.js";
 
 export async function setupCommand(options: CommonOptions): Promise<number> {
   const progress = progressFor(options);
-  let worked = false;
+  let made = false;
   try {
     const environment = await ensurePython({
       onProgress: (line, done) => {
-        worked = true;
+        // Waiting for another process has no share that is done.
+        if (done !== undefined) made = true;
         progress.setUp(line, done);
       },
     });
     progress.end();
-    if (options.json) printJson({ ...environment, made: worked });
+    if (options.json) printJson({ ...environment, made });
     else {
       for (const warning of environment.warnings) say(`note: ${warning}`);
-      print(`${worked ? "made" : "ready, nothing to do"}: Python ${environment.version}, ${environment.python}`);
+      print(`${made ? "made" : "ready, nothing to do"}: Python ${environment.version}, ${environment.python}`);
     }
     return 0;
   } finally {

@@ -54,7 +54,7 @@ async function makeOnce(installation: Installation, version: string): Promise<Ma
   try {
     await mkdir(path.dirname(folder), { recursive: true });
     const lock = await lockFolder(folder, () =>
-      onProgress("Python environment: another process is making it; waiting"),
+      onProgress("waiting for another process, which makes the Python environment"),
     );
     try {
       return (await readMarker(folder)) ?? (await make(installation, version, lock.assertHeld));

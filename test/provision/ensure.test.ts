@@ -87,7 +87,7 @@ describe("an environment", () => {
     const ends = await Promise.all([inProcess(), inProcess()]);
     const lines = ends.flatMap((end) => end.stdout.split("\n"));
     expect(lines.filter((line) => line.startsWith("Python environment: making"))).toHaveLength(1);
-    expect(lines).toContain("Python environment: another process is making it; waiting");
+    expect(lines).toContain("waiting for another process, which makes the Python environment");
     const results = lines.filter((line) => line.startsWith("result: "));
     expect(results).toHaveLength(2);
     expect(new Set(results).size).toBe(1);

@@ -1,9 +1,11 @@
 /** Loads what a user wrote: experiment.ts, .js or .json. */
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import { types } from "node:util";
 import { createJiti } from "jiti";
 import { EspalierError } from "../errors.js";
 import type { ExperimentInput } from "../experiment/schema.js";
+import { parseJson } from "./experiment-json.js";
 
 const modules = [".ts", ".mts", ".js", ".mjs"];
 
@@ -20,7 +22,7 @@ export async function loadExperiment(file: string): Promise<ExperimentInput> {
     throw wrong(`${file}: there is no such file`, "Give the path of an experiment.ts, .js or .json.");
   if (!info.isFile()) throw wrong(`${file}: is not a file`, "Give the path of an experiment.ts, .js or .json.");
   const extension = path.extname(absolute);
-  if (extension === ".json") return parseJson(file, await readFile(absolute, "utf8"));
+  if (extension === ".json") return parseJson(file, await readFile(absolute, "utf8")) as ExperimentInput;
   if (!modules.includes(extension)) {
     throw wrong(
       `${file}: "${extension}" is not a kind of file that experiments come in`,
@@ -31,25 +33,24 @@ export async function loadExperiment(file: string): Promise<ExperimentInput> {
 }
 
 async function loadModule(file: string, absolute: string): Promise<ExperimentInput> {
-  const index = path.resolve(import.meta.dirname, "..", `index${path.extname(import.meta.filename)}`);
   const jiti = createJiti(absolute, {
-    alias: { espalier: index },
+    // The modules of this very process, and not a second copy whose errors would be of another class.
+    virtualModules: { espalier: await import("../index.js") },
     moduleCache: false,
     fsCache: false,
     interopDefault: false,
   });
-  let loaded: { default?: unknown };
+  let experiment: unknown;
   try {
-    loaded = await jiti.import<{ default?: unknown }>(absolute);
+    experiment = await defaultExport(await jiti.import<object>(absolute));
   } catch (error) {
     if (error instanceof EspalierError) throw error;
-    throw new EspalierError(`${file}: could not be loaded: ${(error as Error).message.trim()}`, {
+    throw new EspalierError(`${file}: could not be loaded: ${oneLine(error)}`, {
       code: "input",
       mend: "Mend the file; --verbose shows the stack.",
       cause: error,
     });
   }
-  const experiment = await loaded.default;
   if (typeof experiment !== "object" || experiment === null) {
     throw wrong(
       `${file}: has no experiment as its default export`,
@@ -59,23 +60,19 @@ async function loadModule(file: string, absolute: string): Promise<ExperimentInp
   return experiment as ExperimentInput;
 }
 
-function parseJson(file: string, text: string): ExperimentInput {
-  try {
-    return JSON.parse(text) as ExperimentInput;
-  } catch (error) {
-    throw wrong(
-      `${file}${positionOf(text, error as Error)}: is not JSON: ${(error as Error).message}`,
-      "Mend the file at that place.",
-    );
-  }
+/** A CommonJS file that requires another module comes as its `module.exports` alone. */
+function defaultExport(loaded: { default?: unknown }): unknown {
+  const isModule = "default" in loaded || "__esModule" in loaded || types.isModuleNamespaceObject(loaded);
+  return isModule ? loaded.default : loaded;
 }
 
-/** ":line:column" where the engine tells the position. */
-function positionOf(text: string, error: Error): string {
-  const position = /position (\d+)/.exec(error.message)?.[1];
-  if (position === undefined) return "";
-  const before = text.slice(0, Number(position)).split("\n");
-  return `:${before.length}:${before.at(-1)!.length + 1}`;
+/** What a loader says, without the list of files that led there. */
+function oneLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .replace(/\nRequire stack:[\s\S]*/, "")
+    .replace(/\s+/g, " ")
+    .trim();
 }
 
 function wrong(message: string, mend: string): EspalierError {

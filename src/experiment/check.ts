@@ -33,7 +33,7 @@ export function nearest(given: string, allowed: readonly string[]): string | und
 type Issue = z.core.$ZodIssue;
 
 function describe(issue: Issue, given: unknown): string[] {
-  const field = pathText(issue.path);
+  const field = pathText(issue.path) || "the experiment";
   const value = valueAt(given, issue.path);
   switch (issue.code) {
     case "unrecognized_keys": {

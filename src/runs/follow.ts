@@ -3,18 +3,23 @@ import { open } from "node:fs/promises";
 import path from "node:path";
 import type { Event } from "../experiment/records.js";
 import { files } from "./layout.js";
-import { parseEvent } from "./read.js";
+import { hasWriter, parseEvent, readPlan } from "./read.js";
 
 /**
- * The events of a run from its first on; while the run is written it waits for more, and it ends with "run.finished".
+ * The events of a run from its first on. While the run is written it waits for more; it ends with "run.finished", or with
+ * the last event of a run that was killed.
  *
  * @param signal ends the iteration early
+ * @throws EspalierError ("input") where the directory is no run
  */
 export async function* followEvents(directory: string, signal?: AbortSignal): AsyncGenerator<Event> {
+  await readPlan(directory);
   const file = path.join(directory, files.events);
   let offset = 0;
   let rest = Buffer.alloc(0);
   while (signal?.aborted !== true) {
+    // Asked before the file is read, so that what a writer wrote last is not missed.
+    const written = await hasWriter(directory);
     const chunk = await readFrom(file, offset);
     offset += chunk.length;
     rest = Buffer.concat([rest, chunk]);
@@ -26,7 +31,10 @@ export async function* followEvents(directory: string, signal?: AbortSignal): As
       // A resumed run goes on after it: only the last one in the file ends the iteration.
       if (event.type === "run.finished" && rest.length === 0 && (await readFrom(file, offset)).length === 0) return;
     }
-    if (chunk.length === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+    if (chunk.length > 0) continue;
+    // Before its first event a run may still be setting up Python.
+    if (!written && offset > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 

@@ -1,5 +1,6 @@
 /** Reads run directories: what is there, what it says, and what state it is in. */
 import { readdir, readFile, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import path from "node:path";
 import type { z } from "zod";
 import { EspalierError } from "../errors.js";
@@ -132,13 +133,13 @@ async function summarise(directory: string): Promise<RunSummary | undefined> {
 }
 
 /** Whether the process that the writer's lock names is alive; one of another host is taken to be. */
-async function hasWriter(directory: string): Promise<boolean> {
+export async function hasWriter(directory: string): Promise<boolean> {
   try {
     const { pid, host } = JSON.parse(await readFile(path.join(directory, "writer.lock"), "utf8")) as {
       pid: number;
       host: string;
     };
-    if (host !== (await import("node:os")).hostname()) return true;
+    if (host !== hostname()) return true;
     process.kill(pid, 0);
     return true;
   } catch (error) {

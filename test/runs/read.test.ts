@@ -1,6 +1,7 @@
 import { appendFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import path from "node:path";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { planExperiment } from "../../src/experiment/plan.js";
 import { quickstart } from "../../src/experiment/presets.js";
@@ -86,16 +87,35 @@ describe("events", () => {
   });
 
   test("are followed while they are written, and end with the run", async () => {
-    const file = path.join(folder, "events.jsonl");
+    const directory = await createRunDirectory(plan, folder);
+    const file = path.join(directory, "events.jsonl");
+    await writer(directory, process.pid);
     const seen: number[] = [];
     const following = (async () => {
-      for await (const entry of followEvents(folder)) seen.push(entry.seq);
+      for await (const entry of followEvents(directory)) seen.push(entry.seq);
     })();
     await writeFile(file, `${event(1, "run.started")}\n${event(2, "run.finished").slice(0, 20)}`);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(seen).toEqual([1]);
+    await expect.poll(() => seen).toEqual([1]);
     await appendFile(file, `${event(2, "run.finished").slice(20)}\n`);
     await following;
     expect(seen).toEqual([1, 2]);
   });
+
+  test("of a run that was killed end with its last whole one", async () => {
+    const directory = await createRunDirectory(plan, folder);
+    const ended = await execa(process.execPath, ["-p", "process.pid"]);
+    await writer(directory, Number(ended.stdout));
+    await writeFile(path.join(directory, "events.jsonl"), `${event(1, "run.started")}\n{"seq":2,`);
+    const seen: number[] = [];
+    for await (const entry of followEvents(directory)) seen.push(entry.seq);
+    expect(seen).toEqual([1]);
+  });
+
+  test("of what is no run are refused", async () => {
+    await expect(followEvents(path.join(folder, "nothing")).next()).rejects.toMatchObject({ code: "input" });
+  });
+
+  function writer(directory: string, pid: number): Promise<void> {
+    return writeFile(path.join(directory, "writer.lock"), JSON.stringify({ pid, host: hostname() }));
+  }
 });

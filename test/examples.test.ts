@@ -5,7 +5,7 @@ import { loadExperiment } from "../src/cli/experiment-file.js";
 import { planExperiment } from "../src/experiment/plan.js";
 
 const root = path.resolve(import.meta.dirname, "..");
-const examples = (await readdir(path.join(root, "examples"))).filter((name) => name.endsWith(".ts"));
+const examples = (await readdir(path.join(root, "examples"))).filter((name) => /\.(ts|json)$/.test(name));
 
 test.each(examples)("examples/%s can be planned", async (name) => {
   const experiment = await loadExperiment(path.join(root, "examples", name));

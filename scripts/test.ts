@@ -27,7 +27,9 @@ interface Counts {
 const python = await setUp();
 const reports = await mkdtemp(path.join(tmpdir(), "espalier-test-"));
 
-const inPython = { cwd: pythonFolder, env: { PYTHONPATH: pythonFolder } };
+// Small models gain nothing from a second thread, and test files run side by side.
+const oneThread = { OMP_NUM_THREADS: "1" };
+const inPython = { cwd: pythonFolder, env: { PYTHONPATH: pythonFolder, ...oneThread } };
 const vitestReport = path.join(reports, "vitest.json");
 const pytestReport = path.join(reports, "pytest.xml");
 const steps: Record<string, () => Promise<Counts>> = {
@@ -47,7 +49,7 @@ const steps: Record<string, () => Promise<Counts>> = {
       "npx",
       ["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`],
       {
-        env: { ESPALIER_PYTHON: python },
+        env: { ESPALIER_PYTHON: python, ...oneThread },
       },
     );
     return counted(code, await readFile(vitestReport, "utf8").catch(() => ""), vitestCounts);

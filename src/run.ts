@@ -1,16 +1,16 @@
 /** Runs experiments and opens runs: what a program calls. */
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { Interrupted, PythonCrashed } from "./bridge/errors.js";
 import { EspalierError } from "./errors.js";
 import type { ExperimentDefinition } from "./experiment/define.js";
 import { planExperiment } from "./experiment/plan.js";
 import type { Event, RunRecord, Structure } from "./experiment/records.js";
 import type { ExperimentInput, Plan } from "./experiment/schema.js";
+import { earlyEnd } from "./launch/early-end.js";
 import { type InProcessOptions, launchInProcess } from "./launch/in-process.js";
 import type { LaunchOptions } from "./launch/launcher.js";
 import { followEvents } from "./runs/follow.js";
-import { createRunDirectory } from "./runs/layout.js";
+import { createRunDirectory, files } from "./runs/layout.js";
 import { readPlan, readRecord, readStructure } from "./runs/read.js";
 
 export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "directory"> {
@@ -25,10 +25,11 @@ export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "direc
 }
 
 /**
- * Runs an experiment: plan, search, fit, evaluate, compare, export.
+ * Runs an experiment: plan, search, fit, evaluate, compare, export. Where it fails before there is anything to keep, its
+ * directory is taken away again.
  *
- * @throws EspalierError ("input") before anything is trained where the experiment or its files are wrong; the run's
- *   directory is then taken away again
+ * @throws EspalierError ("input") before anything is trained where the experiment or its files are wrong, ("environment")
+ *   where Python cannot be made ready
  * @throws Interrupted, PythonCrashed where the run ended early; what was finished stays, and `resumeRun` continues it
  */
 export async function run(
@@ -41,9 +42,7 @@ export async function run(
   try {
     return await execute(plan, directory, options);
   } catch (error) {
-    if (error instanceof EspalierError && error.code === "input" && !(await hasTrials(directory))) {
-      await rm(directory, { recursive: true, force: true });
-    }
+    if (!(await isWorthKeeping(directory, error))) await rm(directory, { recursive: true, force: true });
     throw error;
   }
 }
@@ -86,20 +85,21 @@ async function execute(plan: Plan, directory: string, options: RunOptions): Prom
   try {
     return await launcher.run(plan, directory, options);
   } catch (error) {
-    throw resumable(error, directory);
+    throw (await hasBegun(directory)) ? earlyEnd(error, directory) : error;
   }
 }
 
-/** An early end says how the run continues. */
-function resumable(error: unknown, directory: string): unknown {
-  const how = `Finished trials are kept. Continue with: espalier run --resume ${path.relative(process.cwd(), directory) || "."}`;
-  if (error instanceof Interrupted) return new Interrupted("The run was interrupted.", { mend: how, cause: error });
-  if (error instanceof PythonCrashed) {
-    return new EspalierError(error.message, { code: "run", mend: `${error.mend ?? ""} ${how}`.trim(), cause: error });
-  }
-  return error;
+/** Wrong input is mended and run anew; what else stops a run that had begun may be looked into, and the run continued. */
+async function isWorthKeeping(directory: string, error: unknown): Promise<boolean> {
+  const trials = await readdir(path.join(directory, "trials")).catch(() => []);
+  if (trials.length > 0) return true;
+  return (await hasBegun(directory)) && !(error instanceof EspalierError && error.code === "input");
 }
 
-async function hasTrials(directory: string): Promise<boolean> {
-  return (await readdir(path.join(directory, "trials")).catch(() => [])).length > 0;
+/** Whether Python came to running the plan. */
+function hasBegun(directory: string): Promise<boolean> {
+  return stat(path.join(directory, files.events)).then(
+    () => true,
+    () => false,
+  );
 }

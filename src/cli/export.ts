@@ -17,9 +17,13 @@ export async function exportCommand(given: string, options: ExportOptions): Prom
   const directory = await findRun(given, options.runs);
   await readPlan(directory);
   const progress = progressFor(options);
-  const interrupt = onInterrupt(options);
+  const interrupt = onInterrupt(progress);
   try {
-    await using launcher = await launchInProcess({ onProgress: (line, done) => progress.setUp(line, done) });
+    await using launcher = await launchInProcess({
+      onProgress: (line, done) => progress.setUp(line, done),
+      onWarning: (message) => progress.note(`note: ${message}`),
+      signal: interrupt.signal,
+    });
     progress.end();
     const exports = await launcher.export(
       directory,

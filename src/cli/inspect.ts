@@ -9,10 +9,12 @@ import { type CommonOptions, print, printJson } from "./output.js";
 import { progressFor } from "./progress.js";
 
 export async function inspectCommand(model: string, options: CommonOptions): Promise<number> {
-  const progress = progressFor(options);
-  await using launcher = await launchInProcess({ onProgress: (line, done) => progress.setUp(line, done) });
-  progress.end();
   const backbone = BackboneSchema.parse(await backboneOf(model));
+  const progress = progressFor(options);
+  await using launcher = await launchInProcess({
+    onProgress: (line, done) => progress.setUp(line, done),
+    onWarning: (message) => progress.note(`note: ${message}`),
+  }).finally(() => progress.end());
   const inspection = await launcher.inspect(backbone, wholeSpace);
   if (options.json) printJson(inspection);
   else print(inspectionText(model, inspection));

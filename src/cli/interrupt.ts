@@ -1,12 +1,12 @@
 /** Ctrl-C: once stops after the step in hand, twice stops now. */
-import { say } from "./output.js";
+import type { Progress } from "./progress.js";
 
 /** A signal that Ctrl-C and SIGTERM raise; `dispose` gives the keys back. */
-export function onInterrupt({ json = false }: { json?: boolean } = {}): { signal: AbortSignal; dispose: () => void } {
+export function onInterrupt(progress: Progress): { signal: AbortSignal; dispose: () => void } {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) process.exit(130);
-    if (!json) say(`\n${name === "SIGINT" ? "Ctrl-C" : name}: stopping after this step; once more stops now`);
+    progress.note(`${name === "SIGINT" ? "Ctrl-C" : name}: stopping after this step; once more stops now`);
     controller.abort();
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);

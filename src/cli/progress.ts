@@ -11,11 +11,13 @@ export interface Progress {
   /** A set-up step, with the share done where it is known. */
   setUp(line: string, done?: number): void;
   event(event: Event): void;
+  /** A line that stays. */
+  note(line: string): void;
   end(): void;
 }
 
 export function progressFor({ json = false }: { json?: boolean }): Progress {
-  if (json) return { setUp: () => {}, event: () => {}, end: () => {} };
+  if (json) return { setUp: () => {}, event: () => {}, note: () => {}, end: () => {} };
   return process.stderr.isTTY ? new Bar() : new Lines();
 }
 
@@ -23,12 +25,8 @@ export function progressFor({ json = false }: { json?: boolean }): Progress {
 class Estimate {
   #started = 0;
   #firstDone = 0;
-  trials = 0;
-  finished = 0;
 
   read(event: Event): { done: number; label: string; left: string } | undefined {
-    if (event.type === "run.started") this.trials = event.trials;
-    if (event.type === "trial.finished" || event.type === "trial.failed") this.finished += 1;
     if (event.type !== "progress") return undefined;
     if (this.#started === 0) {
       this.#started = event.time;
@@ -42,10 +40,19 @@ class Estimate {
   }
 }
 
+/** What an event says that should not pass by with the progress. */
+function noteOf(event: Event, progress: Progress): void {
+  if (event.type === "warning") progress.note(`note: ${event.message}`);
+  if (event.type === "trial.failed") progress.note(`failed: ${event.trial}: ${event.error}`);
+}
+
+const barsize = 24;
+
 class Bar implements Progress {
   readonly #estimate = new Estimate();
   readonly #bar = new cliProgress.SingleBar(
-    { format: "{bar} {percentage}%  {left}  {label}", hideCursor: true, clearOnComplete: true, barsize: 24, fps: 8 },
+    // The terminal's cursor and line wrap stay as they are: a process that a signal ends could not set them back.
+    { format: "{bar} {percentage}%  {left}  {label}", linewrap: true, clearOnComplete: true, barsize, fps: 8 },
     cliProgress.Presets.shades_classic,
   );
   #running = false;
@@ -56,11 +63,15 @@ class Bar implements Progress {
   }
 
   event(event: Event): void {
-    if (event.type === "warning") this.#above(`note: ${event.message}`);
-    if (event.type === "trial.failed") this.#above(`failed: ${event.trial}: ${event.error}`);
+    noteOf(event, this);
     const now = this.#estimate.read(event);
     if (now !== undefined) this.#show(now.done, now.label, now.left);
     else if (event.type === "stage.started" && event.trial === null) this.#show(undefined, event.stage, "");
+  }
+
+  note(line: string): void {
+    this.end();
+    say(line);
   }
 
   end(): void {
@@ -69,18 +80,14 @@ class Bar implements Progress {
   }
 
   #show(done: number | undefined, label: string, left: string): void {
-    const columns = process.stderr.columns ?? 80;
-    const payload = { label: label.slice(0, Math.max(10, columns - 50)), left };
+    // Beside the label stand the bar, " 100%", two gaps of two spaces, and the last column, which stays free.
+    const room = (process.stderr.columns ?? 80) - barsize - left.length - 10;
+    const payload = { label: label.slice(0, Math.max(0, room)), left };
     if (!this.#running) {
       this.#running = true;
       this.#bar.start(1000, Math.round(1000 * (done ?? 0)), payload);
     } else if (done === undefined) this.#bar.update(payload);
     else this.#bar.update(Math.round(1000 * done), payload);
-  }
-
-  #above(text: string): void {
-    this.end();
-    say(text);
   }
 }
 
@@ -96,10 +103,13 @@ class Lines implements Progress {
   }
 
   event(event: Event): void {
-    if (event.type === "warning") say(`note: ${event.message}`);
-    if (event.type === "trial.failed") say(`failed: ${event.trial}: ${event.error}`);
+    noteOf(event, this);
     const now = this.#estimate.read(event);
     if (now !== undefined) this.#say(`${Math.round(100 * now.done)}%  ${now.left}  ${now.label}`, false);
+  }
+
+  note(line: string): void {
+    say(line);
   }
 
   end(): void {}

@@ -6,11 +6,11 @@ import type { RunRecord } from "../experiment/records.js";
 import { paintFor } from "../report/paint.js";
 import { runReport } from "../report/run-report.js";
 import { type RunOptions, resumeRun, run } from "../run.js";
+import { readOutcome } from "../runs/outcome.js";
 import { findRun } from "../runs/read.js";
-import { answersStructure } from "./answer.js";
 import { loadExperiment } from "./experiment-file.js";
 import { onInterrupt } from "./interrupt.js";
-import { type CommonOptions, print, printJson, say } from "./output.js";
+import { type CommonOptions, print, printJson } from "./output.js";
 import { progressFor } from "./progress.js";
 
 export interface RunCommandOptions extends CommonOptions {
@@ -20,6 +20,12 @@ export interface RunCommandOptions extends CommonOptions {
 
 export async function runCommand(file: string | undefined, options: RunCommandOptions): Promise<number> {
   if (options.resume !== undefined) {
+    if (file !== undefined) {
+      throw new EspalierError(`run: ${file} and --resume were both given`, {
+        code: "input",
+        mend: "A resumed run has its own plan: leave out the file, or leave out --resume to start anew.",
+      });
+    }
     const directory = await findRun(options.resume, options.runs);
     return carryOut(options, (settings) => resumeRun(directory, settings));
   }
@@ -48,20 +54,21 @@ export function quickstartCommand(options: RunCommandOptions): Promise<number> {
 
 async function carryOut(options: CommonOptions, start: (settings: RunOptions) => Promise<RunRecord>): Promise<number> {
   const progress = progressFor(options);
-  const interrupt = onInterrupt(options);
+  const interrupt = onInterrupt(progress);
   let record: RunRecord;
   try {
     record = await start({
       signal: interrupt.signal,
       onProgress: (line, done) => progress.setUp(line, done),
-      onWarning: (message) => options.json || say(`note: ${message}`),
+      onWarning: (message) => progress.note(`note: ${message}`),
       onEvent: (event) => progress.event(event),
     });
   } finally {
     progress.end();
     interrupt.dispose();
   }
-  if (options.json) printJson(record);
-  else print(runReport(record, await answersStructure(record.run), paintFor(process.stdout)));
+  const outcome = await readOutcome(record);
+  if (options.json) printJson({ ...record, failures: outcome.failures });
+  else print(runReport(outcome, paintFor(process.stdout)));
   return record.status === "done" ? 0 : 1;
 }

@@ -3,8 +3,8 @@ import { EspalierError } from "../errors.js";
 import { points, toNumber } from "../report/numbers.js";
 import { paintFor } from "../report/paint.js";
 import { runReport } from "../report/run-report.js";
+import { readOutcome } from "../runs/outcome.js";
 import { findRun, listRuns, readEvents, readPlan, readRecord } from "../runs/read.js";
-import { answersStructure } from "./answer.js";
 import { type CommonOptions, print, printJson, say } from "./output.js";
 
 export interface RunsOptions extends CommonOptions {
@@ -23,9 +23,9 @@ export async function showCommand(given: string, options: RunsOptions): Promise<
       mend: `If nothing writes it any more, continue it with: espalier run --resume ${given}`,
     });
   }
-  const structure = await answersStructure(directory);
-  if (options.json) printJson({ ...record, structure: structure ?? null });
-  else print(runReport(record, structure, paintFor(process.stdout)));
+  const outcome = await readOutcome(record);
+  if (options.json) printJson({ ...record, failures: outcome.failures, structure: outcome.structure ?? null });
+  else print(runReport(outcome, paintFor(process.stdout)));
   return 0;
 }
 

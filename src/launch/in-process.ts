@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
+import { Interrupted } from "../bridge/errors.js";
 import { Runtime } from "../bridge/runtime.js";
 import { type Event, EventSchema, ExportSchema, InspectionSchema, RunRecordSchema } from "../experiment/records.js";
 import type { Plan } from "../experiment/schema.js";
@@ -17,12 +18,18 @@ export interface InProcessOptions {
   onWarning?: (message: string) => void;
   /** The run whose python.log takes what Python prints; default: a temporary file. */
   directory?: string;
+  /** Stops the set-up where a step of it ends. */
+  signal?: AbortSignal;
 }
 
 /** A launcher on the provisioned Python, or the one that ESPALIER_PYTHON names. */
 export async function launchInProcess(options: InProcessOptions = {}): Promise<Launcher> {
-  const { onProgress, onWarning, directory } = options;
-  const environment = await ensurePython(onProgress === undefined ? {} : { onProgress });
+  const { onProgress, onWarning, directory, signal } = options;
+  const environment = await ensurePython(onProgress === undefined ? {} : { onProgress }).catch((error: unknown) => {
+    // Ctrl-C in a terminal reaches pip as well, whose failure is then no fault of the environment.
+    throw signal?.aborted ? new Interrupted("The set-up was interrupted.", { cause: error }) : error;
+  });
+  if (signal?.aborted) throw new Interrupted("The set-up was interrupted.");
   for (const warning of environment.warnings) onWarning?.(warning);
   const runtime = await Runtime.start({
     python: environment.python,

@@ -26,7 +26,9 @@ function taskTable(task: string, record: Pick<RunRecord, "rows" | "comparisons">
     const comparison = record.comparisons.find((entry) => entry.task === task && entry.b === row.method);
     table.push(line(row, row === answer, comparison, paint));
   }
-  const seeds = `${answer.seeds} ${answer.seeds === 1 ? "seed" : "seeds"}`;
+  // A method that failed at some seeds has fewer than its rivals.
+  const count = Math.max(...rows.map((row) => row.seeds));
+  const seeds = `${count} ${count === 1 ? "seed" : "seeds"}`;
   const title = `${paint.bold(task)}  ${answer.metric} x 100 on ${answer.split}, ${seeds}`;
   return [
     title,
@@ -44,9 +46,9 @@ function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefi
     isAnswer ? paint.bold(row.method) : row.method,
     row.mean === null ? "-" : points(row.mean),
     row.ci95 === null ? "-" : `${points(row.ci95[0])} to ${points(row.ci95[1])}`,
-    row.parameters.union === 0 ? "0" : short(row.parameters.task),
+    row.mean === null ? "-" : short(row.parameters.task),
     row.stepMs.measured === null ? "-" : `${row.stepMs.measured.toFixed(0)} ms`,
-    duration(seconds),
+    row.mean === null ? "-" : duration(seconds),
     (isAnswer ? "the answer" : verdictText(comparison, paint)) + failed,
   ];
 }
@@ -69,7 +71,9 @@ function verdictText(comparison: Comparison | undefined, paint: Paint): string {
 export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): string {
   const union = record.rows[0]?.parameters;
   const all =
-    union === undefined ? "" : ` (all tasks: ${short(union.union)}, ${percent(union.fraction)} of the backbone)`;
+    union === undefined || union.union === 0
+      ? ""
+      : ` (all tasks: ${short(union.union)}, ${percent(union.fraction)} of the backbone)`;
   return [
     `params: those the task uses${all}`,
     "step: median of the fit; time: search and fit of one seed",

@@ -1,13 +1,13 @@
 /** Everything the terminal says about a finished run. */
 import path from "node:path";
-import type { RunRecord, Structure } from "../experiment/records.js";
+import type { Outcome } from "../runs/outcome.js";
 import { duration } from "./numbers.js";
 import type { Paint } from "./paint.js";
 import { resultsLegend, resultsTable } from "./results-table.js";
 import { drawStructure } from "./structure-drawing.js";
 
-/** Table, structure, exports and directory, as `espalier quickstart` and `espalier show` print them. */
-export function runReport(record: RunRecord, structure: Structure | undefined, paint: Paint): string {
+/** Table, structure, exports and directory, as `espalier run` and `espalier show` print them. */
+export function runReport({ record, structure, failures }: Outcome, paint: Paint): string {
   const [answer] = record.rows;
   const backbone =
     answer === undefined || answer.parameters.fraction === 0
@@ -19,7 +19,8 @@ export function runReport(record: RunRecord, structure: Structure | undefined, p
     ...(structure === undefined || structure.candidates.length === 0
       ? []
       : [drawStructure(structure, paint, backbone)]),
-    ...(record.warnings.length === 0 ? [] : [record.warnings.map((warning) => wrap(`note: ${warning}`)).join("\n")]),
+    ...paragraph(failures.map(({ trial, error }) => `failed: ${trial}: ${error}`)),
+    ...paragraph(record.warnings.map((warning) => `note: ${warning}`)),
     [
       ...record.exports.map(
         (entry) =>
@@ -29,6 +30,10 @@ export function runReport(record: RunRecord, structure: Structure | undefined, p
     ].join("\n"),
   ];
   return sections.join("\n\n");
+}
+
+function paragraph(lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [lines.map(wrap).join("\n")];
 }
 
 /** Lines of at most 80 columns, broken between words. */

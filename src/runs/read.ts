@@ -12,6 +12,8 @@ import {
   RunRecordSchema,
   type Structure,
   StructureSchema,
+  type TrialResult,
+  TrialResultSchema,
 } from "../experiment/records.js";
 import { type Plan, PlanSchema } from "../experiment/schema.js";
 import { files } from "./layout.js";
@@ -88,6 +90,12 @@ export async function readRecord(directory: string): Promise<RunRecord | undefin
 export async function readStructure(directory: string, trial: string): Promise<Structure | undefined> {
   const file = path.join(directory, files.structure(trial));
   return (await exists(file)) ? readVersioned(file, StructureSchema) : undefined;
+}
+
+/** What came of a trial, undefined while it has not ended. */
+export async function readResult(directory: string, trial: string): Promise<TrialResult | undefined> {
+  const file = path.join(directory, files.result(trial));
+  return (await exists(file)) ? readVersioned(file, TrialResultSchema) : undefined;
 }
 
 /** The events so far, and a warning for each line that is not one: a torn last line is what a killed writer leaves. */

@@ -32,7 +32,9 @@ describe("espalier run --json", () => {
   test("prints one object, a run's record, and nothing else", () => {
     expect(finished.stderr).toBe("");
     expect(finished.code).toBe(0);
-    const record = RunRecordSchema.parse(JSON.parse(finished.stdout));
+    const { failures, ...printed } = JSON.parse(finished.stdout);
+    expect(failures).toEqual([]);
+    const record = RunRecordSchema.parse(printed);
     expect(record.rows.map((row) => [row.task, row.method, row.seeds])).toEqual([
       ["snips", "saliency", 2],
       ["snips", "uniform", 2],
@@ -134,6 +136,20 @@ describe("wrong input ends with exit code 2 before any training, and leaves no r
     await writeFile(path.join(folder, "occupied"), "");
     const ended = await espalier(["run", fixture, "--runs", "occupied", "--json"], { cwd: folder });
     expect(JSON.parse(ended.stdout).error.message).toContain("no run can be written to");
+    expect(ended.code).toBe(2);
+  });
+
+  test("a Python that cannot be used", async () => {
+    const env = { ESPALIER_PYTHON: "/bin/false" };
+    const ended = await espalier(["run", fixture, "--runs", "wrong"], { cwd: folder, env });
+    expect(ended.stderr).toContain("/bin/false");
+    expect(ended.code).toBe(2);
+    expect(await readdir(path.join(folder, "wrong")).catch(() => [])).toEqual([]);
+  });
+
+  test("a file beside --resume", async () => {
+    const ended = await espalier(["run", fixture, "--resume", "latest"], { cwd: folder });
+    expect(ended.stderr).toContain("--resume were both given");
     expect(ended.code).toBe(2);
   });
 

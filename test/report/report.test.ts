@@ -3,6 +3,7 @@ import type { Comparison, ResultRow, RunRecord, Structure } from "../../src/expe
 import { duration, percent, points, short } from "../../src/report/numbers.js";
 import { paintFor, plain } from "../../src/report/paint.js";
 import { resultsLegend, resultsTable } from "../../src/report/results-table.js";
+import { runReport } from "../../src/report/run-report.js";
 import { drawStructure } from "../../src/report/structure-drawing.js";
 
 function row(method: string, mean: number, union: number): ResultRow {
@@ -53,8 +54,30 @@ describe("the results table", () => {
 
   test("shows a method whose trials all failed", () => {
     const failed = { ...row("uniform", 0, 0), mean: null, ci95: null, seeds: 0, failed: 3 };
-    expect(resultsTable({ rows: [record.rows[0]!, failed], comparisons: [] }, plain)).toContain("(3 failed)");
+    const lines = resultsTable({ rows: [failed, row("head", 0.956, 0)], comparisons: [] }, plain).split("\n");
+    expect(lines[0]).toBe("snips  accuracy x 100 on test, 3 seeds");
+    expect(lines[2]).toMatch(/^uniform +- +- +- +\d+ ms +- +the answer \(3 failed\)$/);
   });
+});
+
+test("the report says why trials failed, in lines of 80 columns", () => {
+  const whole: RunRecord = {
+    ...record,
+    version: 1,
+    run: "/runs/mine",
+    status: "failed",
+    fullStepMs: null,
+    seconds: 61,
+    exports: [],
+    warnings: [],
+  };
+  const error = "step 3 spends 7296 of a budget of 6000, which no rounding of the gates explains";
+  const text = runReport({ record: whole, structure: undefined, failures: [{ trial: "a-seed0", error }] }, plain);
+  expect(text).toContain(
+    "\n\nfailed: a-seed0: step 3 spends 7296 of a budget of 6000, which no rounding of\nthe gates explains\n\n",
+  );
+  expect(text.split("\n").at(-1)).toBe("run failed in 1 min 1 s: /runs/mine");
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
 });
 
 const structure: Structure = {

@@ -1,0 +1,61 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { baselines, budget, defineExperiment, type Event, model, openRun, run, search, task } from "../src/index.js";
+
+// Python and PyTorch start anew, on a machine that other tests load as well.
+vi.setConfig({ testTimeout: 300_000 });
+
+const experiment = defineExperiment({
+  name: "small",
+  backbone: model.miniLM(),
+  tasks: [task.embedded("snips")],
+  space: { slots: ["attention.query"] },
+  budget: budget.parameters(6000),
+  methods: [search.saliency({ batches: 1 }), baselines.head()],
+  training: { maxSteps: 2, batchSize: 8, maxLength: 16 },
+  seeds: 1,
+});
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "espalier-run-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+test("a run tells its events to its caller and to whoever follows the directory, and can be opened afterwards", async () => {
+  const told: Event[] = [];
+  let followed: Promise<Event[]> = Promise.resolve([]);
+  const record = await run(experiment, {
+    runsFolder: folder,
+    onEvent: (event) => told.push(event),
+    onDirectory: (directory) => {
+      followed = all(openRun(directory).events());
+    },
+  });
+  expect(record.status).toBe("done");
+  expect(told.map((event) => event.seq)).toEqual(told.map((_, index) => index + 1));
+  expect(told.at(0)?.type).toBe("run.started");
+  expect(told.at(-1)?.type).toBe("run.finished");
+  expect(await followed).toEqual(told);
+
+  const opened = openRun(record.run);
+  expect(await opened.record()).toEqual(record);
+  expect((await opened.plan()).trials.map((trial) => trial.id)).toEqual(["saliency-seed0", "head-seed0"]);
+  const structure = await opened.structure("saliency-seed0");
+  expect(structure?.parameters.union).toBe(record.rows[0]?.parameters.union);
+  expect(await opened.structure("none-such")).toBeUndefined();
+});
+
+test("a run that is stopped before it begins leaves nothing behind", async () => {
+  const stopped = run(experiment, { runsFolder: folder, signal: AbortSignal.abort() });
+  await expect(stopped).rejects.toMatchObject({ name: "Interrupted", code: "interrupted" });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}

@@ -1,6 +1,7 @@
 /** espalier inspect: a model's sites, their shapes, and what each candidate costs. */
 import { stat } from "node:fs/promises";
 import path from "node:path";
+import { EspalierError } from "../errors.js";
 import type { Inspection } from "../experiment/records.js";
 import { type BackboneInput, BackboneSchema, blockSlots, linearSlots, SpaceSchema } from "../experiment/schema.js";
 import { launchInProcess } from "../launch/in-process.js";
@@ -9,6 +10,12 @@ import { type CommonOptions, print, printJson } from "./output.js";
 import { progressFor } from "./progress.js";
 
 export async function inspectCommand(model: string, options: CommonOptions): Promise<number> {
+  if (model === "") {
+    throw new EspalierError("inspect: the model's name is empty", {
+      code: "input",
+      mend: "Give minilm, a folder, or a name on the Hub.",
+    });
+  }
   const backbone = BackboneSchema.parse(await backboneOf(model));
   const progress = progressFor(options);
   await using launcher = await launchInProcess({

@@ -1,4 +1,5 @@
 /** espalier show and runs: what ran, and what came out. */
+import path from "node:path";
 import { EspalierError } from "../errors.js";
 import { points, toNumber } from "../report/numbers.js";
 import { paintFor } from "../report/paint.js";
@@ -32,7 +33,7 @@ export async function showCommand(given: string, options: RunsOptions): Promise<
 export async function runsCommand(folder: string, options: CommonOptions): Promise<number> {
   const runs = await listRuns(folder);
   const rows = runs.map(({ directory, name, state, plan, record, started }) => ({
-    directory,
+    directory: path.resolve(directory),
     name,
     state,
     started: started?.toISOString() ?? null,

@@ -43,12 +43,13 @@ export async function listRuns(folder: string): Promise<RunSummary[]> {
 }
 
 /**
- * The directory of the run that a user named: a path, a name in `folder`, the beginning of one, or "latest".
+ * The directory of the run that a user named: a path, a name in `folder`, the beginning of either, or "latest".
  *
  * @throws EspalierError ("input") naming the nearest run
  */
 export async function findRun(given: string, folder: string): Promise<string> {
   if (await isRun(given)) return path.resolve(given);
+  if (path.basename(given) !== given) return findRun(path.basename(given), path.dirname(given));
   const runs = await listRuns(folder);
   if (given === "latest" && runs[0] !== undefined) return path.resolve(runs[0].directory);
   const names = runs.map((run) => run.name);
@@ -63,11 +64,11 @@ export async function findRun(given: string, folder: string): Promise<string> {
       },
     );
   }
-  const near = nearest(given, names) ?? names[0];
+  const near = nearest(given, ["latest", ...names]) ?? names[0];
   throw new EspalierError(`run: "${given}" is neither a run directory nor a run in ${path.resolve(folder)}`, {
     code: "input",
     mend:
-      near === undefined
+      names.length === 0
         ? "No run is there yet: espalier quickstart makes one."
         : `Did you mean "${near}"? espalier runs lists them.`,
   });

@@ -49,16 +49,22 @@ describe("runs are found", () => {
     expect(await findRun(first, folder)).toBe(first);
     expect(await findRun(path.basename(second), folder)).toBe(second);
     expect(await findRun("bet", folder)).toBe(second);
+    expect(await findRun(path.join(folder, "bet"), "elsewhere")).toBe(second);
     expect([first, second]).toContain(await findRun("latest", folder));
   });
 
   test("and an unknown one is answered with the nearest", async () => {
     const directory = await createRunDirectory(plan, folder);
     const name = path.basename(directory);
+    await expect(findRun("lates", folder)).rejects.toMatchObject({ mend: expect.stringContaining('"latest"') });
     await expect(findRun(`${name}x`, folder)).rejects.toMatchObject({
       code: "input",
       mend: expect.stringContaining(name),
     });
+  });
+
+  test("and where there is none, the way to the first is shown", async () => {
+    await expect(findRun("latest", folder)).rejects.toMatchObject({ mend: expect.stringContaining("quickstart") });
   });
 
   test("a damaged one is listed as damaged, and breaks nothing", async () => {

@@ -31,7 +31,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def run_plan(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
     """Runs every trial of `payload["plan"]` into `payload["directory"]` and returns the run's record.
 
-    Trials whose result.json stands already are kept: that is how an interrupted run continues.
+    Trials that are done already are kept: that is how an interrupted run continues.
     """
     plan = parse(contract.Plan, payload["plan"])
     directory = RunDirectory(Path(payload["directory"]))
@@ -113,6 +113,11 @@ def parse(model: type[Model], value: object) -> Model:
         raise InputError(f"{field}: {first['msg']}", mend="The plan does not fit this version of Espalier.") from error
 
 
+def _is_done(result: Path) -> bool:
+    """Whether a trial's result stands and is not that of a failure, which is tried again."""
+    return result.exists() and contract.TrialResult.model_validate_json(result.read_text()).status == "done"
+
+
 class _Run:
     """One execution of a plan."""
 
@@ -150,7 +155,7 @@ class _Run:
         progress = RunProgress(plan, prepared.backbone.layers, self._emit)
         methods: dict[str, Method] = {str(method.name): method for method in plan.methods}
         for trial in plan.trials:
-            if directory.trial(trial.id).result.exists():
+            if _is_done(directory.trial(trial.id).result):
                 progress.skip(trial.id)
             else:
                 self._trial(prepared, trial, methods[trial.method], progress)

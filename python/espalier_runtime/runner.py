@@ -168,7 +168,7 @@ class _Run:
         if answered and not isinstance(plan.methods[0], contract.HeadMethod):
             self._emit({"type": "stage.started", "trial": None, "stage": "export"})
             try:
-                exports = export_answer(plan, directory, "auto", check=self._context.check)
+                exports = export_answer(plan, directory, "auto", backbone=prepared.backbone, check=self._context.check)
             except InputError as error:  # such as a structure that holds nothing
                 warnings.append(str(error))
         record = contract.RunRecord(

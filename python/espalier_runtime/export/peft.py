@@ -96,7 +96,7 @@ def _write(adapter: LoadedAdapter, task: str, sites: list[SiteLora], folder: Pat
     scale = sites[0].scale
     config = LoraConfig(
         task_type="FEATURE_EXTRACTION",
-        base_model_name_or_path=_base_name(adapter),
+        base_model_name_or_path=adapter.backbone.reference,
         inference_mode=True,
         r=usual,
         lora_alpha=scale * usual,
@@ -137,10 +137,6 @@ def _exactly(module: str) -> str:
     return f"^{re.escape(module)}"
 
 
-def _base_name(adapter: LoadedAdapter) -> str:
-    return adapter.backbone.reference
-
-
 def _difference(adapter: LoadedAdapter, task: str, folder: Path, examples: list[tuple[str, str | None]]) -> float:
     """max |states(PEFT) - states(pool)| over the examples' tokens."""
     from peft import PeftModel
@@ -170,7 +166,7 @@ def _difference(adapter: LoadedAdapter, task: str, folder: Path, examples: list[
 
 
 def _readme(adapter: LoadedAdapter, task: str) -> str:
-    config = json.dumps(_base_name(adapter))
+    config = json.dumps(adapter.backbone.reference)
     return f"""# LoRA adapter of the task {task}
 
 A plain PEFT adapter whose places and ranks Espalier learned. The base model is {config}.

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from espalier_runtime import contract
-from espalier_runtime.backbone.load import load_backbone
+from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import native
 from espalier_runtime.export.peft import TOLERANCE, export_peft
@@ -28,9 +28,12 @@ def export_answer(
     *,
     tasks: str | None = None,
     destination: Path | None = None,
+    backbone: Backbone | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> list[contract.Export]:
     """Exports each task of the answer, or the one named; "auto" is PEFT where it holds the whole structure.
+
+    `backbone` is the plan's own where it is loaded already.
 
     Raises InputError where the run has no finished answer, the task is unknown, or PEFT cannot hold the structure.
     """
@@ -38,7 +41,7 @@ def export_answer(
     if tasks is not None and tasks not in names:
         raise InputError(f'task: "{tasks}" is not a task of this run', mend=f"Use one of: {', '.join(names)}.")
     source = _answer(plan, directory)
-    adapter = native.load(source, load_backbone(plan.backbone))
+    adapter = native.load(source, backbone or load_backbone(plan.backbone))
     exports = []
     for task in plan.tasks:
         if tasks is not None and task.name != tasks:

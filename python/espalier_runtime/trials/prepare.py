@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import AdapterKind
 from espalier_runtime.backbone.heads import Head, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
@@ -42,10 +41,6 @@ class Prepared:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(task.name for task in self.tasks)
-
-    @property
-    def kinds(self) -> dict[str, AdapterKind]:
-        return dict(self.space.kinds)
 
     def features(self, corpus: Corpus) -> Tensor:
         """Pooled states (rows, hidden) of the frozen, unadapted backbone; computed once for each corpus."""

@@ -10,7 +10,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
 import { EventSchema, RunRecordSchema, StructureSchema, TrialResultSchema } from "../src/experiment/records.js";
-import { ExperimentSchema, PlanSchema } from "../src/experiment/schema.js";
+import { ExperimentSchema, PlanSchema } from "../src/experiment/schema/index.js";
 import { ensurePython } from "../src/provision/index.js";
 
 const root = path.resolve(import.meta.dirname, "..");

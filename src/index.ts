@@ -14,5 +14,5 @@ export {
 } from "./experiment/define.js";
 export { planExperiment } from "./experiment/plan.js";
 export type { Comparison, Event, ResultRow, RunRecord, Structure, TrialResult } from "./experiment/records.js";
-export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema.js";
+export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema/index.js";
 export { type OpenRun, openRun, type RunOptions, resumeRun, run } from "./run.js";

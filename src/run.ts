@@ -5,7 +5,7 @@ import { EspalierError } from "./errors.js";
 import type { ExperimentDefinition } from "./experiment/define.js";
 import { planExperiment } from "./experiment/plan.js";
 import type { Event, RunRecord, Structure } from "./experiment/records.js";
-import type { ExperimentInput, Plan } from "./experiment/schema.js";
+import type { ExperimentInput, Plan } from "./experiment/schema/index.js";
 import { earlyEnd } from "./launch/early-end.js";
 import { type InProcessOptions, launchInProcess } from "./launch/in-process.js";
 import type { LaunchOptions } from "./launch/launcher.js";

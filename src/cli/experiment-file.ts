@@ -4,7 +4,7 @@ import path from "node:path";
 import { types } from "node:util";
 import { createJiti } from "jiti";
 import { EspalierError } from "../errors.js";
-import type { ExperimentInput } from "../experiment/schema.js";
+import type { ExperimentInput } from "../experiment/schema/index.js";
 import { parseJson } from "./experiment-json.js";
 
 const modules = [".ts", ".mts", ".js", ".mjs"];

@@ -3,7 +3,13 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { EspalierError } from "../errors.js";
 import type { Inspection } from "../experiment/records.js";
-import { type BackboneInput, BackboneSchema, blockSlots, linearSlots, SpaceSchema } from "../experiment/schema.js";
+import {
+  type BackboneInput,
+  BackboneSchema,
+  blockSlots,
+  linearSlots,
+  SpaceSchema,
+} from "../experiment/schema/index.js";
 import { launchInProcess } from "../launch/in-process.js";
 import { percent } from "../report/numbers.js";
 import { type CommonOptions, print, printJson } from "./output.js";

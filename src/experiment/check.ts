@@ -2,7 +2,7 @@
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { EspalierError } from "../errors.js";
-import { type Experiment, ExperimentSchema } from "./schema.js";
+import { type Experiment, ExperimentSchema } from "./schema/index.js";
 
 /**
  * The experiment with every default filled in.

@@ -1,6 +1,6 @@
 /** What a user writes: builders that make the parts of an experiment, each the same object that an experiment.json would hold. */
 import { EspalierError } from "../errors.js";
-import type { BackboneInput, ExperimentInput, KindInput, MethodInput, Row, TaskInput } from "./schema.js";
+import type { BackboneInput, ExperimentInput, KindInput, MethodInput, Row, TaskInput } from "./schema/index.js";
 
 declare const budgetBrand: unique symbol;
 

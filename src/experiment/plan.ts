@@ -4,7 +4,7 @@ import path from "node:path";
 import { EspalierError } from "../errors.js";
 import { checkExperiment } from "./check.js";
 import type { ExperimentDefinition } from "./define.js";
-import type { Experiment, ExperimentInput, Method, Plan, Trial } from "./schema.js";
+import type { Experiment, ExperimentInput, Method, Plan, Trial } from "./schema/index.js";
 
 export interface PlanOptions {
   /** The folder that relative paths start from; default: the working directory. */

@@ -1,6 +1,6 @@
 /** What comes back from Python: events while it works and records when it is done. Part of the contract, like schema.ts. */
 import { z } from "zod";
-import { MetricSchema, SlotSchema } from "./schema.js";
+import { MetricSchema, SlotSchema } from "./schema/index.js";
 
 /** A number that may be not finite: JSON has no NaN, so it travels as "NaN", "Infinity" or "-Infinity". */
 export const RealSchema = z

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { Interrupted } from "../bridge/errors.js";
 import { Runtime } from "../bridge/runtime.js";
 import { type Event, EventSchema, ExportSchema, InspectionSchema, RunRecordSchema } from "../experiment/records.js";
-import type { Plan } from "../experiment/schema.js";
+import type { Plan } from "../experiment/schema/index.js";
 import type { EnsureOptions } from "../provision/ensure.js";
 import { ensurePython } from "../provision/ensure.js";
 import { files } from "../runs/layout.js";

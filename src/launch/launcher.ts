@@ -1,6 +1,6 @@
 /** What every way of running a plan offers: in this process, under torchrun, on a cluster. */
 import type { Event, Export, Inspection, RunRecord } from "../experiment/records.js";
-import type { Experiment, Plan } from "../experiment/schema.js";
+import type { Experiment, Plan } from "../experiment/schema/index.js";
 
 export interface LaunchOptions {
   onEvent?: (event: Event) => void;

@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { EspalierError } from "../errors.js";
 import { planHash } from "../experiment/plan.js";
-import type { Plan } from "../experiment/schema.js";
+import type { Plan } from "../experiment/schema/index.js";
 
 /** The files of a run that TypeScript reads or writes, relative to its directory. */
 export const files = {

@@ -15,7 +15,7 @@ import {
   type TrialResult,
   TrialResultSchema,
 } from "../experiment/records.js";
-import { type Plan, PlanSchema } from "../experiment/schema.js";
+import { type Plan, PlanSchema } from "../experiment/schema/index.js";
 import { files } from "./layout.js";
 
 /** `running`: a process writes it now; `interrupted`: it was begun and nobody writes it; `damaged`: its plan cannot be read. */

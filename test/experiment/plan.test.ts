@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { baselines, budget, defineExperiment, model, search, task } from "../../src/experiment/define.js";
 import { planExperiment, planHash } from "../../src/experiment/plan.js";
 import { quickstart } from "../../src/experiment/presets.js";
-import { PlanSchema } from "../../src/experiment/schema.js";
+import { PlanSchema } from "../../src/experiment/schema/index.js";
 
 const experiment = defineExperiment({
   name: "example",

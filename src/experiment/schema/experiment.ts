@@ -1,0 +1,35 @@
+/** What a user writes: parts are filled in where they have defaults. */
+import { z } from "zod";
+import { BackboneSchema } from "./backbone.js";
+import { BudgetSchema } from "./budget.js";
+import { distinctNames, name } from "./fields.js";
+import { MethodSchema } from "./methods.js";
+import { SpaceSchema } from "./space.js";
+import { TaskSchema } from "./task.js";
+import { TrainingSchema } from "./training.js";
+
+export const ExperimentSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: name.describe("the run directory's name starts with it"),
+    backbone: BackboneSchema,
+    tasks: z.array(TaskSchema).min(1).refine(distinctNames, { message: "two tasks have the same name" }),
+    space: SpaceSchema.prefault({}),
+    budget: BudgetSchema,
+    methods: z
+      .array(MethodSchema)
+      .min(1)
+      .refine((methods) => distinctNames(methods.map((entry) => ({ name: entry.name ?? entry.method }))), {
+        message: "two methods have the same name; give one of them another `name`",
+      })
+      .describe("the first is the answer: it is exported and compared with each of the others"),
+    training: TrainingSchema.prefault({}),
+    seeds: z
+      .union([z.int().min(1).max(1000), z.array(z.int().min(0)).min(1)])
+      .default(3)
+      .describe("how many seeds (0, 1, ...), or the seeds themselves"),
+  })
+  .meta({ id: "Experiment" });
+
+export type ExperimentInput = z.input<typeof ExperimentSchema>;
+export type Experiment = z.output<typeof ExperimentSchema>;

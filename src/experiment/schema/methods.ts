@@ -1,0 +1,108 @@
+/** What finds a structure: searches, and the structures a person would pick by hand. */
+import { z } from "zod";
+import { count, name, share } from "./fields.js";
+
+const methodName = {
+  name: name.optional().describe("how rows and comparisons call it; default: the method's own name"),
+};
+const searchFields = {
+  ...methodName,
+  fit: z
+    .enum(["retrain", "continue"])
+    .default("retrain")
+    .describe("retrain: fit the structure from fresh adapters; continue: from the searched ones"),
+};
+const trainedSearchFields = {
+  ...searchFields,
+  epochs: z
+    .number()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe("passes over the data; null: as many as training.epochs"),
+};
+const gateLearningRate = z.number().positive().default(0.05).describe("learning rate of the gates' logits");
+const taskGateLearningRate = z
+  .number()
+  .min(0)
+  .default(0.005)
+  .describe("learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure");
+
+export const BudgetedMethodSchema = z
+  .strictObject({
+    method: z.literal("budgeted"),
+    ...trainedSearchFields,
+    gateLearningRate,
+    taskGateLearningRate,
+    temperature: z
+      .tuple([z.number().positive(), z.number().positive()])
+      .default([1, 0.25])
+      .describe("tau at the first and at the last step"),
+    budgetReached: share.default(0.6).describe("share of the steps after which B(step) has come down to the budget"),
+    noise: z.boolean().default(true).describe("false: z = p instead of a Bernoulli draw"),
+  })
+  .meta({ id: "BudgetedMethod" });
+export const PaperMethodSchema = z
+  .strictObject({
+    method: z.literal("paper"),
+    ...trainedSearchFields,
+    gateLearningRate,
+    taskGateLearningRate,
+    sparsity: z.number().min(0).default(1).describe("lambda, the weight of the cost-weighted mean of the gates"),
+  })
+  .meta({ id: "PaperMethod" });
+export const ImportanceMethodSchema = z
+  .strictObject({
+    method: z.literal("importance"),
+    ...trainedSearchFields,
+    smoothing: z.number().min(0).lt(1).default(0.85).describe("decay of the running sensitivity and uncertainty"),
+    warmup: share.default(0.1).describe("share of the steps with every gate open"),
+    budgetReached: share.default(0.6),
+  })
+  .meta({ id: "ImportanceMethod" });
+export const SaliencyMethodSchema = z
+  .strictObject({
+    method: z.literal("saliency"),
+    ...searchFields,
+    batches: count.default(16).describe("batches a task whose loss gradients are read"),
+  })
+  .meta({ id: "SaliencyMethod" });
+const kindOfBaseline = z
+  .enum(["lora", "bottleneck"])
+  .nullable()
+  .default(null)
+  .describe("null: the first kind of the space");
+export const UniformMethodSchema = z
+  .strictObject({ method: z.literal("uniform"), ...methodName, kind: kindOfBaseline })
+  .meta({ id: "UniformMethod" });
+export const TopLayersMethodSchema = z
+  .strictObject({
+    method: z.literal("topLayers"),
+    ...methodName,
+    layers: count.default(2).describe("how many of the last layers carry adapters"),
+    kind: kindOfBaseline,
+  })
+  .meta({ id: "TopLayersMethod" });
+export const RandomMethodSchema = z
+  .strictObject({
+    method: z.literal("random"),
+    ...methodName,
+    draws: z.int().min(1).max(100).default(3).describe("random structures in all, shared out over the seeds"),
+  })
+  .meta({ id: "RandomMethod" });
+export const HeadMethodSchema = z.strictObject({ method: z.literal("head"), ...methodName }).meta({ id: "HeadMethod" });
+export const MethodSchema = z
+  .discriminatedUnion("method", [
+    BudgetedMethodSchema,
+    PaperMethodSchema,
+    ImportanceMethodSchema,
+    SaliencyMethodSchema,
+    UniformMethodSchema,
+    TopLayersMethodSchema,
+    RandomMethodSchema,
+    HeadMethodSchema,
+  ])
+  .meta({ id: "Method" });
+
+export type Method = z.output<typeof MethodSchema>;
+export type MethodInput = z.input<typeof MethodSchema>;

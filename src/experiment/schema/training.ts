@@ -1,0 +1,40 @@
+/** How searches and fits are trained. */
+import { z } from "zod";
+import { count, rate, share } from "./fields.js";
+
+export const EarlyStoppingSchema = z
+  .strictObject({
+    fraction: z.number().gt(0).lt(1).default(0.1).describe("share of train that is held out for it"),
+    patience: count.default(2).describe("epochs without a better held-out loss before the fit ends"),
+  })
+  .meta({ id: "EarlyStopping" });
+
+export const TrainingSchema = z
+  .strictObject({
+    epochs: z.number().positive().default(3),
+    maxSteps: count.nullable().default(null).describe("end earlier, after so many optimiser steps"),
+    batchSize: count.default(32).describe("rows an optimiser step"),
+    maxTokens: z
+      .int()
+      .min(16)
+      .default(8192)
+      .describe("padded tokens that go through the model at once; more are accumulated"),
+    learningRate: rate.default(1e-3),
+    schedule: z.enum(["linear", "constant"]).default("linear").describe("after the warm-up"),
+    warmup: share.default(0.06).describe("share of the steps over which the learning rate rises"),
+    weightDecay: z.number().min(0).default(0.01),
+    gradientClip: z.number().positive().default(1).describe("largest norm of the gradient"),
+    maxLength: z.int().min(4).default(128).describe("word pieces a row is cut to"),
+    pooling: z
+      .enum(["mean", "first"])
+      .default("mean")
+      .describe("what the head reads: mean of the tokens, or the first"),
+    headInit: z
+      .enum(["probe", "zero"])
+      .default("probe")
+      .describe("probe: the head starts as a linear model fitted on the frozen backbone's features"),
+    earlyStopping: EarlyStoppingSchema.nullable().default(null),
+    device: z.enum(["auto", "cpu", "cuda"]).default("auto"),
+    threads: count.nullable().default(null).describe("CPU threads; null: torch's own choice"),
+  })
+  .meta({ id: "Training" });

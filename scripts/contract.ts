@@ -64,7 +64,7 @@ async function pydanticModels(schema: string): Promise<string> {
       ...["-m", "datamodel_code_generator", "--input", input, "--input-file-type", "jsonschema", "--output", output],
       ...["--output-model-type", "pydantic_v2.BaseModel", "--target-python-version", "3.11"],
       ...["--use-annotated", "--use-union-operator", "--snake-case-field", "--allow-population-by-field-name"],
-      ...["--enum-field-as-literal", "all", "--collapse-root-models", "--use-double-quotes"],
+      ...["--use-default", "--enum-field-as-literal", "all", "--collapse-root-models", "--use-double-quotes"],
       ...["--custom-file-header-path", header, "--formatters", "ruff-format"],
     ]);
     return await readFile(output, "utf8");
@@ -96,6 +96,8 @@ function plain(node: unknown, nested = false): unknown {
     }
     result.anyOf = plain(anyOf);
   }
+  // The generator would write a tuple's default as a list, which is of another type.
+  if (result.prefixItems !== undefined) delete result.default;
   if (!nested || result.$ref !== undefined || result.type === "object") return result;
   const { type, items, prefixItems, anyOf: union, enum: values, const: constant } = result;
   return Object.fromEntries(

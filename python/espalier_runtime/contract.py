@@ -36,7 +36,7 @@ class FolderBackbone(BaseModel):
             alias="trustRemoteCode",
             description="run Python code that comes with the model",
         ),
-    ]
+    ] = False
 
 
 class HubBackbone(BaseModel):
@@ -52,14 +52,16 @@ class HubBackbone(BaseModel):
             min_length=1,
         ),
     ]
-    revision: Annotated[str, Field(description="branch, tag or commit", min_length=1)]
+    revision: Annotated[
+        str, Field(description="branch, tag or commit", min_length=1)
+    ] = "main"
     trust_remote_code: Annotated[
         bool,
         Field(
             alias="trustRemoteCode",
             description="run Python code that comes with the model",
         ),
-    ]
+    ] = False
 
 
 class Columns(BaseModel):
@@ -67,9 +69,9 @@ class Columns(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
-    text: Annotated[str, Field(min_length=1)]
-    text_pair: Annotated[str, Field(alias="textPair", min_length=1)]
-    label: Annotated[str, Field(min_length=1)]
+    text: Annotated[str, Field(min_length=1)] = "text"
+    text_pair: Annotated[str, Field(alias="textPair", min_length=1)] = "text_pair"
+    label: Annotated[str, Field(min_length=1)] = "label"
 
 
 class EmbeddedTask(BaseModel):
@@ -89,11 +91,11 @@ class EmbeddedTask(BaseModel):
         Field(
             description="classification also covers pairs: rows that carry text_pair"
         ),
-    ]
+    ] = "classification"
     metric: Annotated[
         Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
         Field(description="null: accuracy for classification, pearson for regression"),
-    ]
+    ] = None
     source: Literal["embedded"]
     id: Literal["snips", "qnli"]
 
@@ -115,19 +117,21 @@ class HubTask(BaseModel):
         Field(
             description="classification also covers pairs: rows that carry text_pair"
         ),
-    ]
+    ] = "classification"
     metric: Annotated[
         Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
         Field(description="null: accuracy for classification, pearson for regression"),
-    ]
+    ] = None
     source: Literal["hub"]
     id: Annotated[str, Field(description="a dataset's name on the Hub", min_length=1)]
-    config: Annotated[str | None, Field(min_length=1)]
-    revision: Annotated[str, Field(min_length=1)]
-    train: Annotated[str, Field(description="name of the training split", min_length=1)]
+    config: Annotated[str | None, Field(min_length=1)] = None
+    revision: Annotated[str, Field(min_length=1)] = "main"
+    train: Annotated[
+        str, Field(description="name of the training split", min_length=1)
+    ] = "train"
     evaluation: Annotated[
         str, Field(description="name of the evaluation split", min_length=1)
-    ]
+    ] = "validation"
     columns: Annotated[
         Columns,
         Field(description="names of the columns that hold text, second text and label"),
@@ -156,8 +160,8 @@ class LoraKind(BaseModel):
             description="ranks a site may have; each step to the next is one candidate",
             min_length=1,
         ),
-    ]
-    scale: Annotated[float, Field(description="s in h + s B A x", gt=0.0)]
+    ] = [1, 2, 4, 8]
+    scale: Annotated[float, Field(description="s in h + s B A x", gt=0.0)] = 2
 
 
 class BottleneckKind(BaseModel):
@@ -172,9 +176,11 @@ class BottleneckKind(BaseModel):
             description="widths a site may have; each step to the next is one candidate",
             min_length=1,
         ),
-    ]
-    activation: Literal["gelu", "relu", "tanh"]
-    scale: Annotated[float, Field(description="s in h + s W_up f(W_down h)", gt=0.0)]
+    ] = [8, 16, 32]
+    activation: Literal["gelu", "relu", "tanh"] = "gelu"
+    scale: Annotated[
+        float, Field(description="s in h + s W_up f(W_down h)", gt=0.0)
+    ] = 1
 
 
 class Budget(BaseModel):
@@ -209,13 +215,13 @@ class BudgetedMethod(BaseModel):
         Field(
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
-    ]
+    ] = "retrain"
     epochs: Annotated[
         float | None,
         Field(
             description="passes over the data; null: as many as training.epochs", gt=0.0
         ),
-    ]
+    ] = None
     gate_learning_rate: Annotated[
         float,
         Field(
@@ -223,7 +229,7 @@ class BudgetedMethod(BaseModel):
             description="learning rate of the gates' logits",
             gt=0.0,
         ),
-    ]
+    ] = 0.05
     task_gate_learning_rate: Annotated[
         float,
         Field(
@@ -231,7 +237,7 @@ class BudgetedMethod(BaseModel):
             description="learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
             ge=0.0,
         ),
-    ]
+    ] = 0.005
     temperature: Annotated[
         tuple[float, float], Field(description="tau at the first and at the last step")
     ]
@@ -243,10 +249,10 @@ class BudgetedMethod(BaseModel):
             ge=0.0,
             le=1.0,
         ),
-    ]
+    ] = 0.6
     noise: Annotated[
         bool, Field(description="false: z = p instead of a Bernoulli draw")
-    ]
+    ] = True
 
 
 class PaperMethod(BaseModel):
@@ -267,13 +273,13 @@ class PaperMethod(BaseModel):
         Field(
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
-    ]
+    ] = "retrain"
     epochs: Annotated[
         float | None,
         Field(
             description="passes over the data; null: as many as training.epochs", gt=0.0
         ),
-    ]
+    ] = None
     gate_learning_rate: Annotated[
         float,
         Field(
@@ -281,7 +287,7 @@ class PaperMethod(BaseModel):
             description="learning rate of the gates' logits",
             gt=0.0,
         ),
-    ]
+    ] = 0.05
     task_gate_learning_rate: Annotated[
         float,
         Field(
@@ -289,14 +295,14 @@ class PaperMethod(BaseModel):
             description="learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
             ge=0.0,
         ),
-    ]
+    ] = 0.005
     sparsity: Annotated[
         float,
         Field(
             description="lambda, the weight of the cost-weighted mean of the gates",
             ge=0.0,
         ),
-    ]
+    ] = 1
 
 
 class ImportanceMethod(BaseModel):
@@ -317,13 +323,13 @@ class ImportanceMethod(BaseModel):
         Field(
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
-    ]
+    ] = "retrain"
     epochs: Annotated[
         float | None,
         Field(
             description="passes over the data; null: as many as training.epochs", gt=0.0
         ),
-    ]
+    ] = None
     smoothing: Annotated[
         float,
         Field(
@@ -331,12 +337,12 @@ class ImportanceMethod(BaseModel):
             ge=0.0,
             lt=1.0,
         ),
-    ]
+    ] = 0.85
     warmup: Annotated[
         float,
         Field(description="share of the steps with every gate open", ge=0.0, le=1.0),
-    ]
-    budget_reached: Annotated[float, Field(alias="budgetReached", ge=0.0, le=1.0)]
+    ] = 0.1
+    budget_reached: Annotated[float, Field(alias="budgetReached", ge=0.0, le=1.0)] = 0.6
 
 
 class SaliencyMethod(BaseModel):
@@ -357,10 +363,10 @@ class SaliencyMethod(BaseModel):
         Field(
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
-    ]
+    ] = "retrain"
     batches: Annotated[
         int, Field(description="batches a task whose loss gradients are read", ge=1)
-    ]
+    ] = 16
 
 
 class UniformMethod(BaseModel):
@@ -379,7 +385,7 @@ class UniformMethod(BaseModel):
     kind: Annotated[
         Literal["lora", "bottleneck"] | None,
         Field(description="null: the first kind of the space"),
-    ]
+    ] = None
 
 
 class TopLayersMethod(BaseModel):
@@ -397,11 +403,11 @@ class TopLayersMethod(BaseModel):
     ] = None
     layers: Annotated[
         int, Field(description="how many of the last layers carry adapters", ge=1)
-    ]
+    ] = 2
     kind: Annotated[
         Literal["lora", "bottleneck"] | None,
         Field(description="null: the first kind of the space"),
-    ]
+    ] = None
 
 
 class RandomMethod(BaseModel):
@@ -424,7 +430,7 @@ class RandomMethod(BaseModel):
             ge=1,
             le=100,
         ),
-    ]
+    ] = 3
 
 
 class HeadMethod(BaseModel):
@@ -450,14 +456,14 @@ class EarlyStopping(BaseModel):
     fraction: Annotated[
         float,
         Field(description="share of train that is held out for it", gt=0.0, lt=1.0),
-    ]
+    ] = 0.1
     patience: Annotated[
         int,
         Field(
             description="epochs without a better held-out loss before the fit ends",
             ge=1,
         ),
-    ]
+    ] = 2
 
 
 class Trial(BaseModel):
@@ -757,23 +763,23 @@ class FilesTask(BaseModel):
         Field(
             description="classification also covers pairs: rows that carry text_pair"
         ),
-    ]
+    ] = "classification"
     metric: Annotated[
         Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
         Field(description="null: accuracy for classification, pearson for regression"),
-    ]
+    ] = None
     source: Literal["files"]
     train: Annotated[
         str,
         Field(description="path of a JSONL, CSV, TSV or Parquet file", min_length=1),
     ]
-    validation: Annotated[str | None, Field(min_length=1)]
+    validation: Annotated[str | None, Field(min_length=1)] = None
     test: Annotated[
         str | None,
         Field(
             description="the evaluation split; without it, validation is", min_length=1
         ),
-    ]
+    ] = None
     columns: Annotated[
         Columns,
         Field(description="names of the columns that hold text, second text and label"),
@@ -797,15 +803,15 @@ class RowsTask(BaseModel):
         Field(
             description="classification also covers pairs: rows that carry text_pair"
         ),
-    ]
+    ] = "classification"
     metric: Annotated[
         Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
         Field(description="null: accuracy for classification, pearson for regression"),
-    ]
+    ] = None
     source: Literal["rows"]
     train: Annotated[list[Row], Field(min_length=2)]
-    validation: Annotated[list[Row] | None, Field(min_length=1)]
-    test: Annotated[list[Row] | None, Field(min_length=1)]
+    validation: Annotated[list[Row] | None, Field(min_length=1)] = None
+    test: Annotated[list[Row] | None, Field(min_length=1)] = None
 
 
 class Training(BaseModel):
@@ -813,7 +819,7 @@ class Training(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
-    epochs: Annotated[float, Field(gt=0.0)]
+    epochs: Annotated[float, Field(gt=0.0)] = 3
     max_steps: Annotated[
         int | None,
         Field(
@@ -821,10 +827,10 @@ class Training(BaseModel):
             description="end earlier, after so many optimiser steps",
             ge=1,
         ),
-    ]
+    ] = None
     batch_size: Annotated[
         int, Field(alias="batchSize", description="rows an optimiser step", ge=1)
-    ]
+    ] = 32
     max_tokens: Annotated[
         int,
         Field(
@@ -832,11 +838,13 @@ class Training(BaseModel):
             description="padded tokens that go through the model at once; more are accumulated",
             ge=16,
         ),
-    ]
-    learning_rate: Annotated[float, Field(alias="learningRate", gt=0.0, le=10.0)]
+    ] = 8192
+    learning_rate: Annotated[float, Field(alias="learningRate", gt=0.0, le=10.0)] = (
+        0.001
+    )
     schedule: Annotated[
         Literal["linear", "constant"], Field(description="after the warm-up")
-    ]
+    ] = "linear"
     warmup: Annotated[
         float,
         Field(
@@ -844,31 +852,31 @@ class Training(BaseModel):
             ge=0.0,
             le=1.0,
         ),
-    ]
-    weight_decay: Annotated[float, Field(alias="weightDecay", ge=0.0)]
+    ] = 0.06
+    weight_decay: Annotated[float, Field(alias="weightDecay", ge=0.0)] = 0.01
     gradient_clip: Annotated[
         float,
         Field(alias="gradientClip", description="largest norm of the gradient", gt=0.0),
-    ]
+    ] = 1
     max_length: Annotated[
         int, Field(alias="maxLength", description="word pieces a row is cut to", ge=4)
-    ]
+    ] = 128
     pooling: Annotated[
         Literal["mean", "first"],
         Field(description="what the head reads: mean of the tokens, or the first"),
-    ]
+    ] = "mean"
     head_init: Annotated[
         Literal["probe", "zero"],
         Field(
             alias="headInit",
             description="probe: the head starts as a linear model fitted on the frozen backbone's features",
         ),
-    ]
-    early_stopping: Annotated[EarlyStopping | None, Field(alias="earlyStopping")]
-    device: Literal["auto", "cpu", "cuda"]
+    ] = "probe"
+    early_stopping: Annotated[EarlyStopping | None, Field(alias="earlyStopping")] = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[
         int | None, Field(description="CPU threads; null: torch's own choice", ge=1)
-    ]
+    ] = None
 
 
 class Progress(BaseModel):
@@ -988,11 +996,18 @@ class Space(BaseModel):
             description="where adapters may attach; for LoRA, attention and mlp stand for all linears inside",
             min_length=1,
         ),
+    ] = [
+        "attention.query",
+        "attention.key",
+        "attention.value",
+        "attention.output",
+        "mlp.up",
+        "mlp.down",
     ]
     layers: Annotated[
         list[int] | None,
         Field(description="layers that may be adapted; null: all", min_length=1),
-    ]
+    ] = None
     kinds: Annotated[list[LoraKind | BottleneckKind], Field(min_length=1)]
 
 

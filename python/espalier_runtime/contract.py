@@ -197,62 +197,18 @@ class Budget(BaseModel):
     ]
 
 
-class BudgetedMethod(BaseModel):
+class Ablation(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
     )
-    method: Literal["budgeted"]
-    name: Annotated[
-        str | None,
+    candidates: Annotated[
+        int,
         Field(
-            description="how rows and comparisons call it; default: the method's own name",
-            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="how many on each side of the cut are switched, one at a time",
+            ge=1,
         ),
-    ] = None
-    fit: Annotated[
-        Literal["retrain", "continue"],
-        Field(
-            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
-        ),
-    ] = "retrain"
-    epochs: Annotated[
-        float | None,
-        Field(
-            description="passes over the data; null: as many as training.epochs", gt=0.0
-        ),
-    ] = None
-    gate_learning_rate: Annotated[
-        float,
-        Field(
-            alias="gateLearningRate",
-            description="learning rate of the gates' logits",
-            gt=0.0,
-        ),
-    ] = 0.05
-    task_gate_learning_rate: Annotated[
-        float,
-        Field(
-            alias="taskGateLearningRate",
-            description="learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
-            ge=0.0,
-        ),
-    ] = 0.005
-    temperature: Annotated[
-        tuple[float, float], Field(description="tau at the first and at the last step")
-    ]
-    budget_reached: Annotated[
-        float,
-        Field(
-            alias="budgetReached",
-            description="share of the steps after which B(step) has come down to the budget",
-            ge=0.0,
-            le=1.0,
-        ),
-    ] = 0.6
-    noise: Annotated[
-        bool, Field(description="false: z = p instead of a Bernoulli draw")
-    ] = True
+    ] = 8
 
 
 class PaperMethod(BaseModel):
@@ -296,6 +252,27 @@ class PaperMethod(BaseModel):
             ge=0.0,
         ),
     ] = 0.005
+    level: Annotated[
+        Literal["single", "bilevel"],
+        Field(
+            description="single: weights and gates learn from the same rows; bilevel: gates from rows the weights never see"
+        ),
+    ] = "single"
+    gate_fraction: Annotated[
+        float,
+        Field(
+            alias="gateFraction",
+            description="share of train that is held out from the search's weights, where bilevel gates or the ablation need it",
+            gt=0.0,
+            lt=1.0,
+        ),
+    ] = 0.2
+    ablation: Annotated[
+        Ablation | None,
+        Field(
+            description="check the candidates nearest the cut by the held-out loss with each switched"
+        ),
+    ] = None
     sparsity: Annotated[
         float,
         Field(
@@ -812,6 +789,85 @@ class RowsTask(BaseModel):
     train: Annotated[list[Row], Field(min_length=2)]
     validation: Annotated[list[Row] | None, Field(min_length=1)] = None
     test: Annotated[list[Row] | None, Field(min_length=1)] = None
+
+
+class BudgetedMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["budgeted"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    fit: Annotated[
+        Literal["retrain", "continue"],
+        Field(
+            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+        ),
+    ] = "retrain"
+    epochs: Annotated[
+        float | None,
+        Field(
+            description="passes over the data; null: as many as training.epochs", gt=0.0
+        ),
+    ] = None
+    gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="gateLearningRate",
+            description="learning rate of the gates' logits",
+            gt=0.0,
+        ),
+    ] = 0.05
+    task_gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="taskGateLearningRate",
+            description="learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
+            ge=0.0,
+        ),
+    ] = 0.005
+    level: Annotated[
+        Literal["single", "bilevel"],
+        Field(
+            description="single: weights and gates learn from the same rows; bilevel: gates from rows the weights never see"
+        ),
+    ] = "single"
+    gate_fraction: Annotated[
+        float,
+        Field(
+            alias="gateFraction",
+            description="share of train that is held out from the search's weights, where bilevel gates or the ablation need it",
+            gt=0.0,
+            lt=1.0,
+        ),
+    ] = 0.2
+    ablation: Annotated[
+        Ablation | None,
+        Field(
+            description="check the candidates nearest the cut by the held-out loss with each switched"
+        ),
+    ] = None
+    temperature: Annotated[
+        tuple[float, float], Field(description="tau at the first and at the last step")
+    ]
+    budget_reached: Annotated[
+        float,
+        Field(
+            alias="budgetReached",
+            description="share of the steps after which B(step) has come down to the budget",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.6
+    noise: Annotated[
+        bool, Field(description="false: z = p instead of a Bernoulli draw")
+    ] = True
 
 
 class Training(BaseModel):

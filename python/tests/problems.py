@@ -77,3 +77,30 @@ def problem(
         new_heads=lambda: heads(tasks),
         report=lambda step, steps, loss: None,
     )
+
+
+def budgeted(**changes: object) -> contract.BudgetedMethod:
+    given = {
+        "method": "budgeted",
+        "name": "budgeted",
+        "fit": "retrain",
+        "epochs": None,
+        "gateLearningRate": 0.05,
+        "taskGateLearningRate": 0.01,
+        "temperature": [1.0, 0.25],
+        "budgetReached": 0.6,
+        "noise": True,
+    }
+    return contract.BudgetedMethod.model_validate({**given, **changes})
+
+
+def paper(sparsity: float) -> contract.PaperMethod:
+    return contract.PaperMethod(
+        method="paper",
+        name="paper",
+        fit="retrain",
+        epochs=None,
+        gate_learning_rate=0.05,
+        task_gate_learning_rate=0.01,
+        sparsity=sparsity,
+    )

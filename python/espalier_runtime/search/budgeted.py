@@ -12,11 +12,11 @@ from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
+from espalier_runtime.search.learned import learn_structure
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
 from espalier_runtime.structure.budget import spend, spent
 from espalier_runtime.structure.gates import GateLogits
 from espalier_runtime.structure.schedule import budget_at, geometric
-from espalier_runtime.structure.structure import harden
 
 
 class BudgetedGates:
@@ -45,6 +45,11 @@ class BudgetedGates:
         self._p.backward(gradient)  # type: ignore[no-untyped-call]
         self._optimiser.step()
 
+    def scores(self) -> Tensor:
+        """p (tasks, candidates) at the budget and temperature that the search ends with."""
+        with torch.no_grad():
+            return self.probabilities(1, 1, self._spec.temperature[1])
+
     def probabilities(self, step: int, steps: int, temperature: float) -> Tensor:
         """p (tasks, candidates) of a step. Raises TrialError where they miss the budget."""
         if self._budget is None:
@@ -60,14 +65,6 @@ class BudgetedGates:
 
 def search_budgeted(problem: SearchProblem, spec: contract.BudgetedMethod, name: str) -> Found:
     """Trains all candidates under stochastic gates, then fills the budget by probability."""
-    unlimited = problem.budget >= problem.space.parameters
-    gates = BudgetedGates(
-        len(problem.tasks), problem.costs(), None if unlimited else problem.budget, spec, problem.seed
-    )
-    model = problem.model()
-    done = problem.train(model, gates, spec.epochs)
-    gates.history.check(name)
-    with torch.no_grad():
-        p = gates.probabilities(len(done.losses), len(done.losses), spec.temperature[1]).cpu()
-    structure = harden(p, problem.space, problem.budget, problem.tasks, name)
-    return Found(structure, model, gates.history, len(done.losses), done.step_ms, int((p.amax(0) > 0.5).sum()))
+    budget = None if problem.budget >= problem.space.parameters else problem.budget
+    gates = BudgetedGates(len(problem.tasks), problem.costs(), budget, spec, problem.seed)
+    return learn_structure(problem, gates, spec, name)

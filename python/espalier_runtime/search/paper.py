@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
+from espalier_runtime.search.learned import learn_structure
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
 from espalier_runtime.structure.gates import GateLogits
-from espalier_runtime.structure.structure import harden
 
 
 class PaperGates:
@@ -39,13 +39,11 @@ class PaperGates:
         self._z.backward(gradient + self._spec.sparsity * self._weights)  # type: ignore[no-untyped-call]
         self._optimiser.step()
 
+    def scores(self) -> Tensor:
+        """z (tasks, candidates) as the search left it."""
+        return torch.sigmoid(self.logits()).detach()
+
 
 def search_paper(problem: SearchProblem, spec: contract.PaperMethod, name: str) -> Found:
     """Trains all candidates under sigmoid gates with the sparsity term, then fills the budget by gate."""
-    gates = PaperGates(len(problem.tasks), problem.costs(), spec)
-    model = problem.model()
-    done = problem.train(model, gates, spec.epochs)
-    gates.history.check(name)
-    z = torch.sigmoid(gates.logits()).detach().cpu()
-    structure = harden(z, problem.space, problem.budget, problem.tasks, name)
-    return Found(structure, model, gates.history, len(done.losses), done.step_ms, int((z.amax(0) > 0.5).sum()))
+    return learn_structure(problem, PaperGates(len(problem.tasks), problem.costs(), spec), spec, name)

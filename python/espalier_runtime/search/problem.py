@@ -16,6 +16,7 @@ from espalier_runtime.structure.gates import Gates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space
 from espalier_runtime.structure.structure import Structure
+from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.loop import Report, TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
@@ -49,11 +50,17 @@ class SearchProblem:
         model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling)
         return model.to(self.backbone.device)
 
-    def train(self, model: AdaptedModel, gates: Gates, epochs: float | None) -> TrainReport:
-        """The training loop over the search's rows."""
+    def held_out(self, fraction: float) -> list[int]:
+        """Rows of the corpus that a search may keep from its weights, `fraction` of each task's."""
+        return carve_by_task(self.corpus.task_ids, self.corpus.labels, fraction, self.seed)
+
+    def train(
+        self, model: AdaptedModel, gates: Gates, epochs: float | None, held_out: Sequence[int] = ()
+    ) -> TrainReport:
+        """The training loop over the search's rows, less those `held_out`."""
         return train(
             model,
-            self.corpus,
+            self.corpus.without(held_out) if held_out else self.corpus,
             gates,
             self.training,
             seed=self.seed,

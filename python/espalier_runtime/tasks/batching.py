@@ -62,6 +62,20 @@ def carve(rows: int, fraction: float, seed: int, labels: Sequence[int] | None = 
     return [row for row in range(rows) if row not in aside], held_out
 
 
+def carve_by_task(task_ids: Sequence[int], labels: Sequence[float], fraction: float, seed: int) -> list[int]:
+    """The rows held out of several tasks' training rows, ascending: `fraction` of each task's, as `carve` draws them.
+
+    Labels that are all whole numbers are classes, which are held out in proportion.
+    """
+    aside: list[int] = []
+    for task in sorted(set(task_ids)):
+        rows = [row for row, owner in enumerate(task_ids) if owner == task]
+        whole = all(float(labels[row]).is_integer() for row in rows)
+        _, out = carve(len(rows), fraction, seed, [int(labels[row]) for row in rows] if whole else None)
+        aside += [rows[place] for place in out]
+    return sorted(aside)
+
+
 def _filled(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     """`rows`, longest first, cut into parts within the token budget."""
     parts = []

@@ -13,7 +13,7 @@ from espalier_runtime.backbone.heads import Head, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.structure.space import Space, budget_of, build_space
-from espalier_runtime.tasks.batching import carve, evaluation_batches
+from espalier_runtime.tasks.batching import carve_by_task, evaluation_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.task import Example, TaskData
@@ -54,13 +54,7 @@ class Prepared:
         stopping = self.plan.training.early_stopping
         if stopping is None:
             return []
-        aside: list[int] = []
-        for index, task in enumerate(self.tasks):
-            rows = self.corpus.of_task(index)
-            labels = [int(self.corpus.labels[row]) for row in rows] if task.kind == "classification" else None
-            _, out = carve(len(rows), stopping.fraction, seed, labels)
-            aside += [rows[place] for place in out]
-        return sorted(aside)
+        return carve_by_task(self.corpus.task_ids, self.corpus.labels, stopping.fraction, seed)
 
     def new_heads(self, held_out: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:
         """Fresh heads in the order of the tasks, started as `training.headInit` says, or as `probe` says."""

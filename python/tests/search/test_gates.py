@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from problems import problem
+from problems import budgeted, paper, problem
 
 from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
@@ -16,33 +16,6 @@ from espalier_runtime.search.paper import PaperGates, search_paper
 from espalier_runtime.search.problem import GateHistory
 from espalier_runtime.structure.budget import spent
 from espalier_runtime.structure.gates import FixedGates
-
-
-def budgeted(**changes: object) -> contract.BudgetedMethod:
-    given = {
-        "method": "budgeted",
-        "name": "budgeted",
-        "fit": "retrain",
-        "epochs": None,
-        "gateLearningRate": 0.05,
-        "taskGateLearningRate": 0.01,
-        "temperature": [1.0, 0.25],
-        "budgetReached": 0.6,
-        "noise": True,
-    }
-    return contract.BudgetedMethod.model_validate({**given, **changes})
-
-
-def paper(sparsity: float) -> contract.PaperMethod:
-    return contract.PaperMethod(
-        method="paper",
-        name="paper",
-        fit="retrain",
-        epochs=None,
-        gate_learning_rate=0.05,
-        task_gate_learning_rate=0.01,
-        sparsity=sparsity,
-    )
 
 
 def importance() -> contract.ImportanceMethod:

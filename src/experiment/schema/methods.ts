@@ -21,19 +21,41 @@ const trainedSearchFields = {
     .default(null)
     .describe("passes over the data; null: as many as training.epochs"),
 };
-const gateLearningRate = z.number().positive().default(0.05).describe("learning rate of the gates' logits");
-const taskGateLearningRate = z
-  .number()
-  .min(0)
-  .default(0.005)
-  .describe("learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure");
+export const AblationSchema = z
+  .strictObject({
+    candidates: count.default(8).describe("how many on each side of the cut are switched, one at a time"),
+  })
+  .meta({ id: "Ablation" });
+/** What the methods that learn gates by gradient share. */
+const learnedGateFields = {
+  ...trainedSearchFields,
+  gateLearningRate: z.number().positive().default(0.05).describe("learning rate of the gates' logits"),
+  taskGateLearningRate: z
+    .number()
+    .min(0)
+    .default(0.005)
+    .describe(
+      "learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
+    ),
+  level: z
+    .enum(["single", "bilevel"])
+    .default("single")
+    .describe("single: weights and gates learn from the same rows; bilevel: gates from rows the weights never see"),
+  gateFraction: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.2)
+    .describe("share of train that is held out from the search's weights, where bilevel gates or the ablation need it"),
+  ablation: AblationSchema.nullable()
+    .default(null)
+    .describe("check the candidates nearest the cut by the held-out loss with each switched"),
+};
 
 export const BudgetedMethodSchema = z
   .strictObject({
     method: z.literal("budgeted"),
-    ...trainedSearchFields,
-    gateLearningRate,
-    taskGateLearningRate,
+    ...learnedGateFields,
     temperature: z
       .tuple([z.number().positive(), z.number().positive()])
       .default([1, 0.25])
@@ -45,9 +67,7 @@ export const BudgetedMethodSchema = z
 export const PaperMethodSchema = z
   .strictObject({
     method: z.literal("paper"),
-    ...trainedSearchFields,
-    gateLearningRate,
-    taskGateLearningRate,
+    ...learnedGateFields,
     sparsity: z.number().min(0).default(1).describe("lambda, the weight of the cost-weighted mean of the gates"),
   })
   .meta({ id: "PaperMethod" });

@@ -17,51 +17,23 @@ class EmbeddedBackbone(BaseModel):
     ]
 
 
-class FolderBackbone(BaseModel):
+class FusedModule(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
     )
-    source: Literal["folder"]
-    path: Annotated[
-        str,
-        Field(
-            description="a folder with config.json, tokeniser and safetensors weights",
-            min_length=1,
-        ),
+    module: Annotated[str, Field(min_length=1)]
+    start: Annotated[
+        int, Field(description="first output of the slot in each group", ge=0)
     ]
-    trust_remote_code: Annotated[
-        bool,
+    stop: Annotated[int, Field(description="the output after its last", ge=1)]
+    groups: Annotated[
+        int,
         Field(
-            alias="trustRemoteCode",
-            description="run Python code that comes with the model",
+            description="equal groups that the outputs fall into, such as one a head",
+            ge=1,
         ),
-    ] = False
-
-
-class HubBackbone(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    source: Literal["hub"]
-    id: Annotated[
-        str,
-        Field(
-            description="a model's name on the Hub, such as FacebookAI/roberta-base",
-            min_length=1,
-        ),
-    ]
-    revision: Annotated[
-        str, Field(description="branch, tag or commit", min_length=1)
-    ] = "main"
-    trust_remote_code: Annotated[
-        bool,
-        Field(
-            alias="trustRemoteCode",
-            description="run Python code that comes with the model",
-        ),
-    ] = False
+    ] = 1
 
 
 class Columns(BaseModel):
@@ -723,6 +695,71 @@ class Export(BaseModel):
     ]
 
 
+class Mapping(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    layers: Annotated[
+        str,
+        Field(
+            description="path of the list that holds the layers, such as encoder.layer",
+            min_length=1,
+        ),
+    ]
+    slots: Annotated[
+        dict[
+            Literal[
+                "attention.query",
+                "attention.key",
+                "attention.value",
+                "attention.output",
+                "mlp.up",
+                "mlp.gate",
+                "mlp.down",
+                "attention",
+                "mlp",
+                "block",
+            ],
+            str | FusedModule,
+        ],
+        Field(
+            description='a slot\'s module inside a layer ("" is the layer itself), or the part of one that several slots share'
+        ),
+    ]
+
+
+class HubBackbone(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    source: Literal["hub"]
+    id: Annotated[
+        str,
+        Field(
+            description="a model's name on the Hub, such as FacebookAI/roberta-base",
+            min_length=1,
+        ),
+    ]
+    revision: Annotated[
+        str, Field(description="branch, tag or commit", min_length=1)
+    ] = "main"
+    trust_remote_code: Annotated[
+        bool,
+        Field(
+            alias="trustRemoteCode",
+            description="run Python code that comes with the model",
+        ),
+    ] = False
+    mapping: Annotated[
+        Mapping | None,
+        Field(
+            description="where layers and slots are, for a model whose family is not known; null: as its family has them"
+        ),
+    ] = None
+
+
 class FilesTask(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1026,6 +1063,34 @@ class ResultRow(BaseModel):
     ]
     lowest_layer: Annotated[float | None, Field(alias="lowestLayer")]
     failed: Annotated[int, Field(ge=0)]
+
+
+class FolderBackbone(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    source: Literal["folder"]
+    path: Annotated[
+        str,
+        Field(
+            description="a folder with config.json, tokeniser and safetensors weights",
+            min_length=1,
+        ),
+    ]
+    trust_remote_code: Annotated[
+        bool,
+        Field(
+            alias="trustRemoteCode",
+            description="run Python code that comes with the model",
+        ),
+    ] = False
+    mapping: Annotated[
+        Mapping | None,
+        Field(
+            description="where layers and slots are, for a model whose family is not known; null: as its family has them"
+        ),
+    ] = None
 
 
 class Space(BaseModel):

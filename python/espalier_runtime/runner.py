@@ -55,10 +55,12 @@ def run_plan(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
 
 
 def inspect(payload: dict[str, Any], context: JobContext) -> dict[str, object]:  # noqa: ARG001
-    """Sites, shapes and candidates of a backbone under a space."""
+    """Sites, shapes and candidates of a backbone under a space, of whose slots it may lack some."""
     spec: BackboneSpec = TypeAdapter(BackboneSpec).validate_python(payload["backbone"])
     backbone = load_backbone(spec)
     space_spec = parse(contract.Space, payload["space"])
+    offered = {site.slot for site in backbone.sites}
+    space_spec.slots = [slot for slot in space_spec.slots if slot in offered]
     space = build_space(space_spec, backbone.sites)
     sites = []
     for site in backbone.sites:
@@ -68,7 +70,7 @@ def inspect(payload: dict[str, Any], context: JobContext) -> dict[str, object]: 
                 "site": site.name,
                 "layer": site.layer,
                 "slot": site.slot,
-                "module": site.module,
+                "module": site.place,
                 "in": site.inputs,
                 "out": site.outputs,
                 "candidates": [

@@ -24,22 +24,70 @@ SMALL: dict[str, Any] = {
     "intermediate_size": 48,
     "vocab_size": 99,
 }
+DECODER: dict[str, Any] = {
+    **SMALL,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+#: Tiny models that stand for every mapping of `backbone/families.py`; a name may add a variant after a slash.
 FAMILIES: dict[str, dict[str, Any]] = {
     "bert": SMALL,
     "roberta": {**SMALL, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
     "electra": {**SMALL, "embedding_size": 16},
     "mpnet": {**SMALL, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
     "distilbert": {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48, "vocab_size": 99},
+    "deberta-v2": {**SMALL, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "deberta-v2/shared": {
+        **SMALL,
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "share_att_key": True,
+        "position_buckets": 8,
+    },
+    "modernbert": {**SMALL, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1},
+    "t5": {"d_model": 32, "num_layers": 3, "num_heads": 4, "d_ff": 48, "d_kv": 8, "vocab_size": 99},
+    "t5/gated": {
+        "d_model": 32,
+        "num_layers": 3,
+        "num_heads": 4,
+        "d_ff": 48,
+        "d_kv": 8,
+        "vocab_size": 99,
+        "feed_forward_proj": "gated-gelu",
+    },
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_inner": 48, "vocab_size": 99},
+    "llama": DECODER,
+    "qwen2": DECODER,
+    "qwen3": DECODER,
+    "mistral": DECODER,
+    "gemma": DECODER,
+    "gemma2": DECODER,
+    "gemma3_text": DECODER,
+    "phi3": DECODER,
+    "opt": {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "ffn_dim": 48,
+        "vocab_size": 99,
+        "word_embed_proj_dim": 24,
+    },
+    "gpt_neox": SMALL,
+    "vit": {**{k: v for k, v in SMALL.items() if k != "vocab_size"}, "image_size": 16, "patch_size": 8},
 }
 
 
 def tiny(family: str) -> Backbone:
     """A random model of the family with three layers of width 32."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
     torch.manual_seed(0)
-    config = AutoConfig.for_model(family, **FAMILIES[family])
-    return as_backbone(AutoModel.from_config(config), None, f"tiny {family}")
+    config = AutoConfig.for_model(family.partition("/")[0], **FAMILIES[family])
+    kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
+    return as_backbone(kind.from_config(config), None, f"tiny {family}")
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +103,16 @@ def minilm() -> Backbone:
 @pytest.fixture(params=sorted(FAMILIES))
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def states(backbone: Backbone) -> Tensor:
+    """Last hidden states of the three rows of `inputs`, padding zeroed, or of three random images."""
+    if backbone.model.main_input_name == "pixel_values":
+        images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+        output: Tensor = backbone.model(pixel_values=images).last_hidden_state
+        return output
+    ids, mask = inputs()
+    return backbone.states(ids, mask, None) * mask.unsqueeze(-1)
 
 
 def inputs() -> tuple[Tensor, Tensor]:

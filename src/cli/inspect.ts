@@ -34,9 +34,9 @@ export async function inspectCommand(model: string, options: CommonOptions): Pro
   return 0;
 }
 
-/** Every kind at every slot that the encoders have. */
+/** Every kind at every slot; a model lacks some, such as the gate. */
 const wholeSpace = SpaceSchema.parse({
-  slots: [...linearSlots.filter((slot) => slot !== "mlp.gate"), ...blockSlots],
+  slots: [...linearSlots, ...blockSlots],
   kinds: [{ kind: "lora" }, { kind: "bottleneck" }],
 });
 

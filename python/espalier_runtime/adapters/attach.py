@@ -55,7 +55,7 @@ def _adapted(frozen: Callable[..., object], residuals: list[Residual]) -> Callab
         h = output[0] if isinstance(output, tuple) else output
         assert isinstance(h, Tensor)
         for residual in residuals:
-            h = residual(x, h)
+            h = residual.site.put(h, residual(x, residual.site.take(h)))
         return (h, *output[1:]) if isinstance(output, tuple) else h
 
     return forward

@@ -46,16 +46,22 @@ class AdapterGroup(nn.Module):
         return self.kind.reads
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        """h' (batch, seq, outputs) of x (batch, seq, inputs) and h (batch, seq, outputs)."""
+        """h' of h (batch, seq, outputs) and x (batch, seq, inputs), or of both without the first dimension."""
         v = x if self.kind.reads == "input" else h
-        inner = self.kind.inner(v @ self.down.t())
-        if self.gates is not None:
-            inner = inner * self.gates
+        inner = self._gated(self.kind.inner(v @ self.down.t()))
         # addmm adds the low-rank product to h in one pass, without a tensor of h's size in between.
         flat = torch.addmm(
             h.reshape(-1, h.shape[-1]), inner.reshape(-1, inner.shape[-1]), self.up.t(), alpha=self.kind.scale
         )
         return flat.view(h.shape)
+
+    def _gated(self, inner: Tensor) -> Tensor:
+        """z * inner; a model may lay the rows of a batch one after the other, as OPT's MLP does: (batch * seq, R)."""
+        if self.gates is None:
+            return inner
+        if inner.dim() == 3:
+            return inner * self.gates
+        return (inner.view(self.gates.shape[0], -1, inner.shape[-1]) * self.gates).flatten(0, 1)
 
 
 def _seed_of(seed: int, *names: str) -> int:

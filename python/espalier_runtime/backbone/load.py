@@ -22,7 +22,8 @@ BackboneSpec = contract.EmbeddedBackbone | contract.FolderBackbone | contract.Hu
 class Backbone:
     """A frozen transformer in evaluation mode, its tokeniser, and where adapters may attach.
 
-    `parameters` counts every weight of the loaded model; `fingerprint` is the sha256 of its weights.
+    `tokenizer` is None where the model reads images; `hidden` is the width of the last hidden states; `parameters`
+    counts every weight of the loaded model; `fingerprint` is the sha256 of its weights.
     """
 
     model: nn.Module
@@ -58,30 +59,52 @@ def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Bac
         case contract.FolderBackbone():
             folder = Path(spec.path)
             _check_folder(folder)
-            return read_model(folder, str(folder), device, trust_remote_code=spec.trust_remote_code)
+            return read_model(
+                folder, str(folder), device, mapping=spec.mapping, trust_remote_code=spec.trust_remote_code
+            )
         case contract.HubBackbone():
             return _from_hub(spec, device)
 
 
-def read_model(source: Path | str, reference: str, device: torch.device | None = None, **options: object) -> Backbone:
+def read_model(
+    source: Path | str,
+    reference: str,
+    device: torch.device | None = None,
+    *,
+    mapping: contract.Mapping | None = None,
+    **options: object,
+) -> Backbone:
     """Reads model and tokeniser from `source`, a folder or a Hub name, and freezes the model."""
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-    model = AutoModel.from_pretrained(str(source), dtype=torch.float32, use_safetensors=True, **options)
-    return as_backbone(model, tokenizer, reference, device)
+    config = AutoConfig.from_pretrained(str(source), **options)
+    # Of a model with an encoder and a decoder, the encoder is the backbone.
+    kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
+    model = kind.from_pretrained(str(source), dtype=torch.float32, use_safetensors=True, **options)
+    reads_images = model.main_input_name == "pixel_values"
+    tokenizer = None if reads_images else AutoTokenizer.from_pretrained(str(source), **options)
+    return as_backbone(model, tokenizer, reference, device, mapping)
 
 
-def as_backbone(model: nn.Module, tokenizer: Any, reference: str, device: torch.device | None = None) -> Backbone:
+def as_backbone(
+    model: nn.Module,
+    tokenizer: Any,
+    reference: str,
+    device: torch.device | None = None,
+    mapping: contract.Mapping | None = None,
+) -> Backbone:
     """Freezes `model` and finds its sites."""
     model.requires_grad_(False).eval()
     if device is not None:
         model.to(device)
-    sites = find_sites(model)
+    sites = find_sites(model, mapping)
     config: Any = model.config
+    config.use_cache = False  # of keys and values, which training has no use for
+    if tokenizer is not None and tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # the mask hides it
     return Backbone(
         model=model,
         tokenizer=tokenizer,
@@ -89,7 +112,8 @@ def as_backbone(model: nn.Module, tokenizer: Any, reference: str, device: torch.
         reference=reference,
         sites=sites,
         layers=layer_count(sites),
-        hidden=int(config.hidden_size),
+        # OPT may project its last states to the width of its embeddings.
+        hidden=int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size),
         parameters=sum(weight.numel() for weight in model.parameters()),
         fingerprint=weights_fingerprint(model),
     )
@@ -142,7 +166,14 @@ def _check_folder(folder: Path) -> None:
 
 def _from_hub(spec: contract.HubBackbone, device: torch.device | None) -> Backbone:
     try:
-        return read_model(spec.id, spec.id, device, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+        return read_model(
+            spec.id,
+            spec.id,
+            device,
+            mapping=spec.mapping,
+            revision=spec.revision,
+            trust_remote_code=spec.trust_remote_code,
+        )
     except (OSError, ValueError) as error:
         from huggingface_hub.constants import HF_HUB_CACHE
 

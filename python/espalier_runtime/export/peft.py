@@ -1,7 +1,9 @@
 """One task's LoRA candidates as a plain PEFT adapter, verified against the model it came from.
 
 At a linear, the chosen chunks of total rank r stack to one A (r, inputs) and one B (outputs, r); PEFT computes
-h + (alpha / r) B A x, so alpha = s r. Ranks differ from site to site: `rank_pattern` and `alpha_pattern` carry them.
+h + (alpha / r) B A x, so alpha = s r. Where a projection is shared by several slots, such as GPT-2's query, key and
+value, those of each slot stack too, and B is zero outside the slot's own outputs. Ranks differ from site to site:
+`rank_pattern` and `alpha_pattern` carry them.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ def task_loras(adapter: LoadedAdapter, task: str) -> list[SiteLora]:
     for index, candidate in enumerate(adapter.structure.candidates):
         if candidate.id in wanted and candidate.kind == "lora":
             group, units = adapter.model.adapters.units(index)
-            parts[candidate.site.module].append((group.down.detach()[units], group.up.detach()[:, units]))
+            up = candidate.site.spread(group.up.detach()[:, units].t()).t()
+            parts[candidate.site.module].append((group.down.detach()[units], up))
             scales[candidate.site.module] = group.kind.scale
     return [
         SiteLora(

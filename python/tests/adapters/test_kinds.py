@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import inputs, tiny
-from torch import Tensor
+from conftest import states, tiny
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space, build_space
 
-LINEARS = ["attention.query", "attention.key", "attention.value", "attention.output", "mlp.up", "mlp.down"]
 KINDS: dict[str, dict[str, object]] = {
     "lora": {
-        "slots": LINEARS,
+        "slots": ["attention", "mlp"],
         "layers": None,
         "kinds": [{"kind": "lora", "ranks": [1, 2, 4], "scale": 2.0}],
     },
@@ -54,11 +52,6 @@ def randomise(pool: AdapterPool) -> None:
     with torch.no_grad():
         for group in pool.members():
             group.up.copy_(torch.randn(group.up.shape, generator=generator) * 0.3)
-
-
-def states(backbone: Backbone) -> Tensor:
-    ids, mask = inputs()
-    return backbone.states(ids, mask, None) * mask.unsqueeze(-1)
 
 
 def test_is_an_exact_no_op_at_init(family: str, spec: contract.Space) -> None:

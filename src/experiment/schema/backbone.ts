@@ -1,7 +1,30 @@
 /** Where the frozen backbone comes from. */
 import { z } from "zod";
+import { SlotSchema } from "./space.js";
 
 const trustRemoteCode = z.boolean().default(false).describe("run Python code that comes with the model");
+
+export const FusedModuleSchema = z
+  .strictObject({
+    module: z.string().min(1),
+    start: z.int().min(0).describe("first output of the slot in each group"),
+    stop: z.int().min(1).describe("the output after its last"),
+    groups: z.int().min(1).default(1).describe("equal groups that the outputs fall into, such as one a head"),
+  })
+  .meta({ id: "FusedModule" });
+export const MappingSchema = z
+  .strictObject({
+    layers: z.string().min(1).describe("path of the list that holds the layers, such as encoder.layer"),
+    slots: z
+      .partialRecord(SlotSchema, z.union([z.string(), FusedModuleSchema]))
+      .describe(
+        'a slot\'s module inside a layer ("" is the layer itself), or the part of one that several slots share',
+      ),
+  })
+  .meta({ id: "Mapping" });
+const mapping = MappingSchema.nullable()
+  .default(null)
+  .describe("where layers and slots are, for a model whose family is not known; null: as its family has them");
 
 export const EmbeddedBackboneSchema = z
   .strictObject({
@@ -14,6 +37,7 @@ export const FolderBackboneSchema = z
     source: z.literal("folder"),
     path: z.string().min(1).describe("a folder with config.json, tokeniser and safetensors weights"),
     trustRemoteCode,
+    mapping,
   })
   .meta({ id: "FolderBackbone" });
 export const HubBackboneSchema = z
@@ -22,6 +46,7 @@ export const HubBackboneSchema = z
     id: z.string().min(1).describe("a model's name on the Hub, such as FacebookAI/roberta-base"),
     revision: z.string().min(1).default("main").describe("branch, tag or commit"),
     trustRemoteCode,
+    mapping,
   })
   .meta({ id: "HubBackbone" });
 export const BackboneSchema = z

@@ -907,6 +907,45 @@ class BudgetedMethod(BaseModel):
     ] = True
 
 
+class FromMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["from"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    structure: Annotated[
+        str,
+        Field(
+            description="an earlier structure: its structure.json, its trial's folder, or RUN/TRIAL",
+            min_length=1,
+        ),
+    ]
+    mode: Annotated[
+        Literal["fit", "start", "freeze"],
+        Field(
+            description="fit: take the structure as it is; start: a search whose gates begin at it; freeze: keep its candidates, and search the rest of the budget"
+        ),
+    ] = "fit"
+    search: Annotated[
+        BudgetedMethod | PaperMethod,
+        Field(description="the search of start and freeze"),
+    ]
+    strength: Annotated[
+        float,
+        Field(
+            description="start: the logit that the structure's candidates begin with; the others begin at 0",
+            gt=0.0,
+        ),
+    ] = 2
+
+
 class Training(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1170,6 +1209,7 @@ class Plan(BaseModel):
             | PaperMethod
             | ImportanceMethod
             | SaliencyMethod
+            | FromMethod
             | UniformMethod
             | TopLayersMethod
             | RandomMethod

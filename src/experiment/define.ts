@@ -75,6 +75,12 @@ export const search = {
     ({ method: "importance", ...options }) satisfies MethodInput,
   /** No training: the loss gradient at each candidate's place, then a greedy fill. */
   saliency: (options: MethodOptions<"saliency"> = {}) => ({ method: "saliency", ...options }) satisfies MethodInput,
+  /**
+   * An earlier structure, by the path of its structure.json or as RUN/TRIAL: fitted as it is, the start of another search, or
+   * frozen while the rest of the budget is searched.
+   */
+  from: (structure: string, options: Omit<MethodOptions<"from">, "structure"> = {}) =>
+    ({ method: "from", structure, ...options }) satisfies MethodInput,
 };
 
 export const baselines = {

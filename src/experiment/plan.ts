@@ -23,7 +23,12 @@ export function planExperiment(
   { baseFolder = process.cwd(), origin = "experiment" }: PlanOptions = {},
 ): Plan {
   const experiment = checkExperiment(definition, origin);
-  const methods = experiment.methods.map((method) => ({ ...method, name: method.name ?? method.method }));
+  const absolute = (file: string) => path.resolve(baseFolder, file);
+  const methods = experiment.methods.map((method) => ({
+    ...method,
+    ...(method.method === "from" ? { structure: absolute(method.structure) } : {}),
+    name: method.name ?? method.method,
+  }));
   const seeds = typeof experiment.seeds === "number" ? [...Array(experiment.seeds).keys()] : experiment.seeds;
   if (new Set(seeds).size < seeds.length) {
     throw new EspalierError(`${origin}: seeds: ${JSON.stringify(seeds)} holds a seed twice`, {
@@ -32,7 +37,6 @@ export function planExperiment(
     });
   }
   checkKinds(experiment, origin);
-  const absolute = (file: string) => path.resolve(baseFolder, file);
   return {
     version: 1,
     name: experiment.name,

@@ -26,6 +26,18 @@ describe("a plan", () => {
     expect(plan.tasks[0]).toMatchObject({ train: path.resolve("/data/trec/train.jsonl"), validation: null });
   });
 
+  test("has the path of an earlier structure from there too, and the search that would go on from it", () => {
+    const { methods } = planExperiment(
+      { ...experiment, methods: [search.from("runs/a/trials/b", { mode: "start" })] },
+      { baseFolder: "/data" },
+    );
+    expect(methods[0]).toMatchObject({
+      name: "from",
+      structure: path.resolve("/data/runs/a/trials/b"),
+      search: { method: "budgeted", level: "single" },
+    });
+  });
+
   test("has a trial for each method and seed, and shares a random method's structures out over the seeds", () => {
     expect(plan.trials.map((trial) => trial.id)).toEqual([
       "budgeted-seed4",

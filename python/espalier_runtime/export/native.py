@@ -130,8 +130,9 @@ def load(folder: Path | str, backbone: Backbone | None = None) -> LoadedAdapter:
             f" (sha256 {card.fingerprint[:12]}, loaded {base.fingerprint[:12]})",
             mend="Load the same model revision that the adapter was trained on.",
         )
-    structure = from_record(card.structure, base.sites, card.kinds)
-    pool = AdapterPool(structure.candidates, kinds_of(card.kinds), 0)
+    kinds = kinds_of(card.kinds)
+    structure = from_record(card.structure, base.sites, kinds)
+    pool = AdapterPool(structure.candidates, kinds, 0)
     heads = [(task.name, Head(base.hidden, max(1, len(task.labels)))) for task in card.tasks]
     model = AdaptedModel(base, pool, heads, card.pooling)
     weights = load_file(root / "adapter.safetensors")

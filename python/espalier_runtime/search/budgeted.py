@@ -22,8 +22,16 @@ from espalier_runtime.structure.schedule import budget_at, geometric
 class BudgetedGates:
     """Gates of the training loop. `budget` None is unlimited; with `noise` off z = p."""
 
-    def __init__(self, tasks: int, costs: Tensor, budget: int | None, spec: contract.BudgetedMethod, seed: int) -> None:
-        self.logits = GateLogits(tasks, len(costs)).to(costs.device)
+    def __init__(
+        self,
+        tasks: int,
+        costs: Tensor,
+        budget: int | None,
+        spec: contract.BudgetedMethod,
+        seed: int,
+        start: Tensor | None = None,
+    ) -> None:
+        self.logits = GateLogits(tasks, len(costs), start).to(costs.device)
         self.history = GateHistory()
         self._costs, self._budget, self._spec = costs, budget, spec
         self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
@@ -66,5 +74,5 @@ class BudgetedGates:
 def search_budgeted(problem: SearchProblem, spec: contract.BudgetedMethod, name: str) -> Found:
     """Trains all candidates under stochastic gates, then fills the budget by probability."""
     budget = None if problem.budget >= problem.space.parameters else problem.budget
-    gates = BudgetedGates(len(problem.tasks), problem.costs(), budget, spec, problem.seed)
+    gates = BudgetedGates(len(problem.tasks), problem.costs(), budget, spec, problem.seed, problem.start)
     return learn_structure(problem, gates, spec, name)

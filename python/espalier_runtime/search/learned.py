@@ -9,7 +9,7 @@ from torch import Tensor
 from espalier_runtime import contract
 from espalier_runtime.search.bilevel import BilevelGates
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
-from espalier_runtime.structure.gates import Gates
+from espalier_runtime.structure.gates import Gates, KeptGates
 from espalier_runtime.structure.structure import harden
 
 
@@ -29,10 +29,20 @@ def learn_structure(
     held_out = problem.held_out(spec.gate_fraction) if spec.level == "bilevel" else []
     model = problem.model()
     learning: Gates = gates
+    if problem.kept is not None:
+        learning = KeptGates(problem.kept.gates().to(problem.backbone.device), gates)
     if spec.level == "bilevel":
-        learning = BilevelGates(gates, model, problem.corpus, held_out, problem.training, problem.seed)
+        learning = BilevelGates(learning, model, problem.corpus, held_out, problem.training, problem.seed)
     done = problem.train(model, learning, spec.epochs, held_out)
     gates.history.check(name)
     scores = gates.scores().cpu()
     structure = harden(scores, problem.space, problem.budget, problem.tasks, name)
-    return Found(structure, model, gates.history, len(done.losses), done.step_ms, int((scores.amax(0) > 0.5).sum()))
+    return Found(
+        structure,
+        model,
+        gates.history,
+        len(done.losses),
+        done.step_ms,
+        int((scores.amax(0) > 0.5).sum()),
+        problem.space.candidates,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from espalier_runtime import contract
 from espalier_runtime.search.budgeted import search_budgeted
 from espalier_runtime.search.fixed import draw_random, nothing, top_layers, uniform
+from espalier_runtime.search.from_structure import search_from
 from espalier_runtime.search.importance import search_importance
 from espalier_runtime.search.paper import search_paper
 from espalier_runtime.search.problem import Found, SearchProblem
@@ -15,6 +16,7 @@ Method = (
     | contract.PaperMethod
     | contract.ImportanceMethod
     | contract.SaliencyMethod
+    | contract.FromMethod
     | contract.UniformMethod
     | contract.TopLayersMethod
     | contract.RandomMethod
@@ -34,6 +36,8 @@ def find_structure(problem: SearchProblem, method: Method, draw: int) -> Found:
             return search_importance(problem, method, name)
         case contract.SaliencyMethod():
             return search_saliency(problem, method, name)
+        case contract.FromMethod():
+            return search_from(problem, method, name)
         case contract.UniformMethod():
             return uniform(problem, method.kind, name)
         case contract.TopLayersMethod():
@@ -46,4 +50,29 @@ def find_structure(problem: SearchProblem, method: Method, draw: int) -> Found:
 
 def trains_gates(method: Method) -> bool:
     """Whether the method's search is a training of its own."""
-    return isinstance(method, contract.BudgetedMethod | contract.PaperMethod | contract.ImportanceMethod)
+    return isinstance(_search_of(method), contract.BudgetedMethod | contract.PaperMethod | contract.ImportanceMethod)
+
+
+def continues(method: Method) -> bool:
+    """Whether the fit goes on from the weights of the search."""
+    return getattr(_search_of(method), "fit", "retrain") == "continue"
+
+
+def search_passes(method: Method, epochs: float) -> float:
+    """Passes of a whole forward over the training rows that the method's search costs; training takes `epochs`."""
+    spec = _search_of(method)
+    if isinstance(spec, contract.SaliencyMethod):
+        return 0.3
+    if not trains_gates(method):
+        return 0.0
+    passes = 2.2 * (getattr(spec, "epochs", None) or epochs)
+    if getattr(spec, "level", "single") == "bilevel":
+        return float(2 * passes * (1 - spec.gate_fraction))  # type: ignore[union-attr]
+    return float(passes)
+
+
+def _search_of(method: Method) -> Method | None:
+    """The search that a method runs: its own, or the one a start or freeze names."""
+    if isinstance(method, contract.FromMethod):
+        return None if method.mode == "fit" else method.search
+    return method

@@ -19,8 +19,8 @@ from espalier_runtime.structure.gates import GateLogits
 class PaperGates:
     """Gates of the training loop: deterministic, never budgeted."""
 
-    def __init__(self, tasks: int, costs: Tensor, spec: contract.PaperMethod) -> None:
-        self.logits = GateLogits(tasks, len(costs)).to(costs.device)
+    def __init__(self, tasks: int, costs: Tensor, spec: contract.PaperMethod, start: Tensor | None = None) -> None:
+        self.logits = GateLogits(tasks, len(costs), start).to(costs.device)
         self.history = GateHistory()
         self._weights = costs / costs.sum() / tasks
         self._spec = spec
@@ -46,4 +46,5 @@ class PaperGates:
 
 def search_paper(problem: SearchProblem, spec: contract.PaperMethod, name: str) -> Found:
     """Trains all candidates under sigmoid gates with the sparsity term, then fills the budget by gate."""
-    return learn_structure(problem, PaperGates(len(problem.tasks), problem.costs(), spec), spec, name)
+    gates = PaperGates(len(problem.tasks), problem.costs(), spec, problem.start)
+    return learn_structure(problem, gates, spec, name)

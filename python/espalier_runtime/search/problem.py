@@ -14,7 +14,7 @@ from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.errors import TrialError
 from espalier_runtime.structure.gates import Gates
 from espalier_runtime.structure.pool import AdapterPool
-from espalier_runtime.structure.space import Space
+from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure
 from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
@@ -27,7 +27,11 @@ SNAPSHOTS = 50
 
 @dataclass(frozen=True)
 class SearchProblem:
-    """`corpus` holds the training rows of all tasks; `new_heads` makes fresh heads, in the order of the tasks."""
+    """`corpus` holds the training rows of all tasks; `new_heads` makes fresh heads, in the order of the tasks.
+
+    `kept` are candidates beside the space that are settled already, outside the budget; the logits of learned gates
+    begin at `start` (tasks, candidates), or at zero.
+    """
 
     backbone: Backbone
     space: Space
@@ -38,6 +42,8 @@ class SearchProblem:
     seed: int
     new_heads: Callable[[], Sequence[tuple[str, Head]]]
     report: Report
+    kept: Structure | None = None
+    start: Tensor | None = None
 
     def costs(self) -> Tensor:
         """Parameters of each candidate, (candidates,)."""
@@ -45,8 +51,9 @@ class SearchProblem:
         return torch.tensor([float(c.parameters) for c in self.space.candidates], device=device)
 
     def model(self) -> AdaptedModel:
-        """A model with every candidate of the space attached, and fresh heads."""
-        pool = AdapterPool(self.space.candidates, self.space.kinds, self.seed)
+        """A model with the kept candidates and then every candidate of the space attached, and fresh heads."""
+        kept = () if self.kept is None else self.kept.candidates
+        pool = AdapterPool((*kept, *self.space.candidates), self.space.kinds, self.seed)
         model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling)
         return model.to(self.backbone.device)
 
@@ -108,7 +115,7 @@ class GateHistory:
 
 @dataclass
 class Found:
-    """A structure, and for a search that trained, its weights and history."""
+    """A structure, and for a search that trained, its weights and history over the candidates `searched`."""
 
     structure: Structure
     model: AdaptedModel | None = None
@@ -116,3 +123,4 @@ class Found:
     steps: int = 0
     step_ms: float | None = None
     gates_above_half: int | None = None
+    searched: tuple[Candidate, ...] | None = None

@@ -32,13 +32,30 @@ class FixedGates:
         """Nothing."""
 
 
-class GateLogits(nn.Module):
-    """a[t,i] = shared[i] + delta[t,i]; both start at zero."""
+class KeptGates:
+    """Candidates whose rows are settled, before those that `inner` still learns."""
 
-    def __init__(self, tasks: int, candidates: int) -> None:
+    def __init__(self, rows: Tensor, inner: Gates) -> None:
+        """`rows` (tasks, kept candidates)."""
+        self._rows, self._inner = rows.float(), inner
+
+    def open(self, step: int, steps: int) -> Tensor | None:
+        inner = self._inner.open(step, steps)
+        assert inner is not None
+        return torch.cat([self._rows, inner], dim=1)
+
+    def learn(self, gradient: Tensor) -> None:
+        self._inner.learn(gradient[:, self._rows.shape[1] :])
+
+
+class GateLogits(nn.Module):
+    """a[t,i] = shared[i] + delta[t,i]; a starts at zero, or where `start` (tasks, candidates) says."""
+
+    def __init__(self, tasks: int, candidates: int, start: Tensor | None = None) -> None:
         super().__init__()
-        self.shared = nn.Parameter(torch.zeros(candidates))
-        self.delta = nn.Parameter(torch.zeros(tasks, candidates))
+        first = torch.zeros(tasks, candidates) if start is None else start.float()
+        self.shared = nn.Parameter(first.amax(0))
+        self.delta = nn.Parameter(first - first.amax(0))
 
     def forward(self) -> Tensor:
         """(tasks, candidates)."""

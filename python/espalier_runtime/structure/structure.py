@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.adapters.base import AdapterKind
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.errors import InputError, TrialError
@@ -140,33 +140,34 @@ def to_record(structure: Structure, backbone: Backbone, space: Space) -> contrac
     )
 
 
-def from_record(
-    record: contract.Structure,
-    sites: Sequence[Site],
-    kinds: Sequence[contract.LoraKind | contract.BottleneckKind],
-) -> Structure:
+def from_record(record: contract.Structure, sites: Sequence[Site], kinds: Mapping[str, AdapterKind]) -> Structure:
     """The structure that a structure.json holds, on a backbone with `sites`.
 
-    Raises InputError where the backbone lacks one of its sites.
+    Raises InputError where the backbone lacks one of its sites, or `kinds` one of its kinds.
     """
-    by_name: Mapping[str, Site] = {site.name: site for site in sites}
-    known = kinds_of(kinds)
-    candidates = []
-    for entry in record.candidates:
-        if entry.site not in by_name:
-            raise InputError(
-                f'structure: the backbone has no site "{entry.site}"',
-                mend="Use the structure with the backbone family it was learned on.",
-            )
-        site = by_name[entry.site]
-        starts = (0, *known[entry.kind].sizes)
-        level = starts.index(entry.start) if entry.start in starts else 0
-        candidates.append(Candidate(site, entry.kind, entry.start, entry.size, level, entry.parameters))
     return Structure(
         method=record.method,
         tasks=tuple(record.tasks),
         budget=record.budget,
-        candidates=tuple(candidates),
+        candidates=tuple(_candidate(entry, sites, kinds) for entry in record.candidates),
         rows=tuple(tuple(task in entry.tasks for entry in record.candidates) for task in record.tasks),
         scores=tuple(tuple(float(entry.scores.get(task, 0.0)) for entry in record.candidates) for task in record.tasks),
     )
+
+
+def _candidate(entry: contract.Chosen, sites: Sequence[Site], kinds: Mapping[str, AdapterKind]) -> Candidate:
+    site = next((site for site in sites if site.name == entry.site), None)
+    if site is None:
+        raise InputError(
+            f'structure: the backbone has no site "{entry.site}"',
+            mend="Use the structure with the backbone family it was learned on.",
+        )
+    if entry.kind not in kinds:
+        raise InputError(
+            f'structure: it holds the kind "{entry.kind}", which is not among {", ".join(kinds)}',
+            mend="Add the kind to space.kinds.",
+        )
+    kind = kinds[entry.kind]
+    starts = (0, *kind.sizes)
+    level = starts.index(entry.start) if entry.start in starts else 0
+    return Candidate(site, entry.kind, entry.start, entry.size, level, kind.parameters(site, entry.size))

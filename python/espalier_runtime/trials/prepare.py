@@ -12,6 +12,7 @@ from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
+from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.space import Space, budget_of, build_space
 from espalier_runtime.tasks.batching import carve_by_task, evaluation_batches
 from espalier_runtime.tasks.corpus import Corpus
@@ -96,6 +97,10 @@ def prepare(plan: contract.Plan) -> Prepared:
     space = build_space(plan.space, backbone.sites)
     budget = budget_of(plan.budget, space, backbone.parameters)
     _check_top_layers(plan, space, backbone)
+    for method in plan.methods:
+        if isinstance(method, contract.FromMethod):
+            names = [task.name for task in tasks]
+            adopt(method, backbone.sites, space, budget, names, str(method.name or method.method))
     _check_length(plan.training, backbone)
     corpus, evaluation = _encode(tasks, backbone, plan.training, device)
     warnings = [text for task in tasks for text in task.warnings]

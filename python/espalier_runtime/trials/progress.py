@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from espalier_runtime import contract
-from espalier_runtime.search.methods import trains_gates
+from espalier_runtime.search.methods import search_passes
 
 #: Progress events are not sent more often than this.
 SECONDS_BETWEEN = 0.2
@@ -67,9 +67,5 @@ def _weights(plan: contract.Plan, trial: contract.Trial, layers: int) -> dict[st
         return {"search": 0.0, "fit": 0.02 * epochs, "evaluate": 0.02}
     if isinstance(method, contract.TopLayersMethod):
         adapted = min(1.0, method.layers / layers)
-    search = 0.0
-    if trains_gates(method):
-        search = 2.2 * (getattr(method, "epochs", None) or epochs)
-    elif isinstance(method, contract.SaliencyMethod):
-        search = 0.3
+    search = search_passes(method, epochs)
     return {"search": search, "fit": (1 + adapted) * epochs, "evaluate": 1.0 if search > 1 else 0.5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +17,11 @@ from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
 from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json, write_table
-from espalier_runtime.search.methods import Method, find_structure
+from espalier_runtime.search.methods import Method, continues, find_structure
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import Candidate
 from espalier_runtime.structure.structure import Structure, to_record
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.evaluate import Predictions, predict
@@ -110,7 +111,7 @@ def _fit(
     prepared: Prepared, found: Found, method: Method, seed: int, held_out: list[int], report: StageReport
 ) -> Fitted:
     structure, training = found.structure, prepared.plan.training
-    warm = getattr(method, "fit", "retrain") == "continue" and found.model is not None
+    warm = continues(method) and found.model is not None
     heads = _heads_of(found.model, prepared) if warm and found.model else prepared.new_heads(held_out)
     pool = AdapterPool(structure.candidates, prepared.space.kinds, seed)
     if warm and found.model is not None:
@@ -246,7 +247,9 @@ def _write(
     prepared: Prepared, directory: TrialDirectory, found: Found, fitted: Fitted, result: contract.TrialResult
 ) -> None:
     if found.history is not None:
-        write_table(directory.gates, _gate_columns(found.history, prepared))
+        write_table(
+            directory.gates, _gate_columns(found.history, found.searched or prepared.space.candidates, prepared.names)
+        )
     structure = to_record(fitted.structure, prepared.backbone, prepared.space)
     write_json(directory.structure, structure.model_dump(by_alias=True))
     write_table(directory.predictions, _prediction_columns(fitted.predictions))
@@ -266,11 +269,13 @@ def _card(prepared: Prepared, structure: contract.Structure) -> native.AdapterCa
     )
 
 
-def _gate_columns(history: GateHistory, prepared: Prepared) -> dict[str, list[object]]:
-    ids = [candidate.id for candidate in prepared.space.candidates]
+def _gate_columns(
+    history: GateHistory, candidates: Sequence[Candidate], tasks: Sequence[str]
+) -> dict[str, list[object]]:
+    ids = [candidate.id for candidate in candidates]
     columns: dict[str, list[object]] = {"step": [], "task": [], "candidate": [], "value": []}
     for step, values in zip(history.steps, history.values, strict=True):
-        for task, row in zip(prepared.names, values.tolist(), strict=True):
+        for task, row in zip(tasks, values.tolist(), strict=True):
             columns["step"] += [step] * len(ids)
             columns["task"] += [task] * len(ids)
             columns["candidate"] += ids

@@ -15,7 +15,7 @@ from espalier_runtime.search.importance import ImportanceGates, search_importanc
 from espalier_runtime.search.paper import PaperGates, search_paper
 from espalier_runtime.search.problem import GateHistory
 from espalier_runtime.structure.budget import spent
-from espalier_runtime.structure.gates import FixedGates
+from espalier_runtime.structure.gates import FixedGates, KeptGates
 
 
 def importance() -> contract.ImportanceMethod:
@@ -186,6 +186,24 @@ def test_a_learning_rate_of_almost_zero_is_noticed() -> None:
     still = paper(0.0).model_copy(update={"gate_learning_rate": 1e-12, "task_gate_learning_rate": 0.0})
     with pytest.raises(TrialError, match="never moved"):
         search_paper(given, still, "paper")
+
+
+def test_kept_gates_are_open_as_their_rows_say_and_the_others_learn() -> None:
+    given: list[torch.Tensor] = []
+
+    class Inner:
+        def open(self, step: int, steps: int) -> torch.Tensor:
+            return torch.tensor([[0.3], [0.7]])
+
+        def learn(self, gradient: torch.Tensor) -> None:
+            given.append(gradient)
+
+    gates = KeptGates(torch.tensor([[True, False], [True, True]]), Inner())
+    opened = gates.open(0, 1)
+    assert opened is not None
+    assert torch.equal(opened, torch.tensor([[1.0, 0.0, 0.3], [1.0, 1.0, 0.7]]))
+    gates.learn(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+    assert given[0].tolist() == [[3.0], [6.0]]
 
 
 def test_fixed_rows_that_are_all_open_need_no_gates() -> None:

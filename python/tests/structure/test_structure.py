@@ -64,11 +64,11 @@ def test_survives_writing_and_reading() -> None:
     scores = torch.rand(2, 8, generator=torch.Generator().manual_seed(0))
     found = harden(scores, space, 300, ["a", "b"], "m")
     text = to_record(found, backbone, space).model_dump_json(by_alias=True)
-    assert from_record(contract.Structure.model_validate_json(text), backbone.sites, KINDS) == found
+    assert from_record(contract.Structure.model_validate_json(text), backbone.sites, space.kinds) == found
 
 
 def test_a_structure_of_a_larger_backbone_is_refused() -> None:
     backbone, space = tiny("bert"), small_space()
     record = to_record(harden(torch.ones(1, 8), space, 128, ["a"], "m"), backbone, space)
     with pytest.raises(InputError, match='no site "layers.1.attention.query"'):
-        from_record(record, [site for site in backbone.sites if site.layer == 0], KINDS)
+        from_record(record, [site for site in backbone.sites if site.layer == 0], space.kinds)

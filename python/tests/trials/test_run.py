@@ -31,6 +31,7 @@ COMMON: dict[str, dict[str, Any]] = {
     "uniform": {"kind": None},
     "random": {"draws": 2},
     "head": {},
+    "from": {},
 }
 
 
@@ -286,12 +287,32 @@ def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, mon
     assert record.comparisons == []
 
 
+def test_an_earlier_trials_structure_is_fitted_and_frozen(finished: Any, tmp_path: Path) -> None:
+    directory, _, _ = finished
+    earlier = json.loads((directory / "trials/budgeted-seed0/structure.json").read_text())
+    given = plan("head", "from", seeds=[0])
+    given["budget"] = {"parameters": 2 * earlier["parameters"]["union"]}
+    given["methods"][1] |= {"structure": str(directory / "budgeted-seed0"), "mode": "freeze"}
+    given["methods"][1]["search"] = {"method": "budgeted", **COMMON["budgeted"]}
+    run(given, tmp_path / "run")
+    later = json.loads((tmp_path / "run/trials/from-seed0/structure.json").read_text())
+    kept = len(earlier["candidates"])
+    assert [c["site"] for c in later["candidates"][:kept]] == [c["site"] for c in earlier["candidates"]]
+    assert earlier["parameters"]["union"] < later["parameters"]["union"] <= given["budget"]["parameters"]
+    gates = pq.read_table(tmp_path / "run/trials/from-seed0/gates.parquet").to_pylist()
+    ids = {f"{c['site']}/{c['kind']}[{c['start']}:{c['start'] + c['size']}]" for c in earlier["candidates"]}
+    assert not ids & {row["candidate"] for row in gates}
+
+
 def test_wrong_input_is_refused_before_anything_trains(tmp_path: Path) -> None:
     good = plan("head", seeds=[0])
+    nowhere: dict[str, Any] = {"method": "from", "name": "head", "structure": "/nowhere"}
+    nowhere["search"] = {"method": "budgeted", **COMMON["budgeted"]}
     bad: list[tuple[str, Any]] = [
         ("budget.parameters", {"budget": {"parameters": 10}}),
         ("space.layers", {"space": {**good["space"], "layers": [9]}}),
         ("training.maxLength", {"training": {**good["training"], "maxLength": 600}}),
+        ("neither a structure.json", {"methods": [nowhere]}),
         ("training.device", {"training": {**good["training"], "device": "cuda"}}),
     ]
     for index, (field, change) in enumerate(bad):

@@ -87,6 +87,28 @@ export const SaliencyMethodSchema = z
     batches: count.default(16).describe("batches a task whose loss gradients are read"),
   })
   .meta({ id: "SaliencyMethod" });
+export const FromMethodSchema = z
+  .strictObject({
+    method: z.literal("from"),
+    ...methodName,
+    structure: z.string().min(1).describe("an earlier structure: its structure.json, its trial's folder, or RUN/TRIAL"),
+    mode: z
+      .enum(["fit", "start", "freeze"])
+      .default("fit")
+      .describe(
+        "fit: take the structure as it is; start: a search whose gates begin at it; freeze: keep its candidates, and search the rest of the budget",
+      ),
+    search: z
+      .discriminatedUnion("method", [BudgetedMethodSchema, PaperMethodSchema])
+      .prefault({ method: "budgeted" })
+      .describe("the search of start and freeze"),
+    strength: z
+      .number()
+      .positive()
+      .default(2)
+      .describe("start: the logit that the structure's candidates begin with; the others begin at 0"),
+  })
+  .meta({ id: "FromMethod" });
 const kindOfBaseline = z
   .enum(["lora", "bottleneck"])
   .nullable()
@@ -117,6 +139,7 @@ export const MethodSchema = z
     PaperMethodSchema,
     ImportanceMethodSchema,
     SaliencyMethodSchema,
+    FromMethodSchema,
     UniformMethodSchema,
     TopLayersMethodSchema,
     RandomMethodSchema,

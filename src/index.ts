@@ -16,3 +16,4 @@ export { planExperiment } from "./experiment/plan.js";
 export type { Comparison, Event, ResultRow, RunRecord, Structure, TrialResult } from "./experiment/records.js";
 export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema/index.js";
 export { type OpenRun, openRun, type RunOptions, resumeRun, run } from "./run.js";
+export { type Move, type Overlap, type StructureComparison, structure } from "./runs/structure-comparison.js";

@@ -42,6 +42,20 @@ command("show", "a run's table and learned structure", "espalier show latest")
   .action(carried(async (options, run) => (await import("./show.js")).showCommand(run!, options)));
 
 command(
+  "structure",
+  "draw a learned structure, or compare two",
+  "espalier structure latest/budgeted-seed0 latest/budgeted-seed1",
+)
+  .argument("<structure>", "a structure.json, a trial's folder, RUN/TRIAL, or RUN for its answer")
+  .argument("[against]", "another structure: what both share, and what moved")
+  .addOption(runsFolder())
+  .action(
+    carried(async (options, given, against) =>
+      (await import("./structure.js")).structureCommand(options, given!, against),
+    ),
+  );
+
+command(
   "export",
   "take the answer's adapter away, reloaded and compared",
   "espalier export latest --to peft --output adapters",
@@ -96,16 +110,16 @@ function command(name: string, description: string, example: string): Command {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: commander gives each command's options untyped; the command types them
-type Action = (options: any, argument: string | undefined) => Promise<number>;
+type Action = (options: any, ...given: (string | undefined)[]) => Promise<number>;
 
 /** Runs a command, reports its error, and sets the exit code. */
 function carried(action: Action): (...given: unknown[]) => Promise<void> {
   return async (...given) => {
     const self = given.at(-1) as Command;
     const options = self.opts<CommonOptions>();
-    const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
     try {
-      process.exitCode = await action(options, argument);
+      // commander gives the arguments, then the options, then the command.
+      process.exitCode = await action(options, ...(given.slice(0, -2) as (string | undefined)[]));
     } catch (error) {
       process.exitCode = reportError(error, options);
     }

@@ -27,14 +27,14 @@ export function drawStructure(structure: Structure, paint: Paint, backboneParame
   return [`${title}\n${note}`, ...parts.map((task) => grid(structure, columns, task, paint))].join("\n\n");
 }
 
-interface Column {
+export interface Column {
   slot: string;
   kind: string;
   title: string;
 }
 
 /** The places that the space could use: a slot has a column for each kind that may attach there. */
-function columnsOf(structure: Structure): Column[] {
+export function columnsOf(structure: Structure): Column[] {
   const kindsOfSlot = new Map<string, Set<string>>();
   for (const key of Object.keys(structure.backbone.sites)) {
     const [site, kind] = key.split("/") as [string, string];
@@ -46,19 +46,46 @@ function columnsOf(structure: Structure): Column[] {
   );
 }
 
+/** What stands in a cell, before it is padded to its column. */
+export interface Cell {
+  text: string;
+  paint: (text: string) => string;
+}
+
+/** One row a layer, the highest on top, one column a slot and kind. */
+export function layerGrid(
+  layers: number,
+  columns: readonly Column[],
+  paint: Paint,
+  cell: (layer: number, column: Column) => Cell,
+): string {
+  const rows = Array.from({ length: layers }, (_, index) => layers - 1 - index).map((layer) => ({
+    layer,
+    cells: columns.map((column) => cell(layer, column)),
+  }));
+  const texts = [
+    ...columns.map((column) => column.title),
+    ...rows.flatMap(({ cells }) => cells.map(({ text }) => text)),
+  ];
+  const width = Math.max(6, ...texts.map((text) => text.length));
+  return [
+    paint.dim(`layer  ${columns.map((column) => column.title.padStart(width)).join(" ")}`),
+    ...rows.map(
+      ({ layer, cells }) =>
+        `${String(layer).padStart(5)}  ${cells.map((entry) => entry.paint(entry.text.padStart(width))).join(" ")}`,
+    ),
+  ].join("\n");
+}
+
 function grid(structure: Structure, columns: readonly Column[], task: string | undefined, paint: Paint): string {
   const chosen = structure.candidates.filter((candidate) => task === undefined || candidate.tasks.includes(task));
-  const width = Math.max(6, ...columns.map((column) => column.title.length));
   const name =
     task === undefined ? (structure.tasks.length > 1 ? "all tasks" : structure.tasks[0]!) : `only what ${task} uses`;
   const parameters = task === undefined ? structure.parameters.union : structure.parameters.tasks[task]!;
-  const head = `layer  ${columns.map((column) => column.title.padStart(width)).join(" ")}`;
-  const rows = Array.from({ length: structure.backbone.layers }, (_, index) => {
-    const layer = structure.backbone.layers - 1 - index;
-    const cells = columns.map((column) => cell(structure, chosen, layer, column, width, paint));
-    return `${String(layer).padStart(5)}  ${cells.join(" ")}`;
-  });
-  return [`${name}, ${short(parameters)} parameters`, paint.dim(head), ...rows].join("\n");
+  const drawn = layerGrid(structure.backbone.layers, columns, paint, (layer, column) =>
+    cell(structure, chosen, layer, column, paint),
+  );
+  return `${name}, ${short(parameters)} parameters\n${drawn}`;
 }
 
 function cell(
@@ -66,12 +93,11 @@ function cell(
   chosen: Structure["candidates"],
   layer: number,
   { slot, kind }: Column,
-  width: number,
   paint: Paint,
-): string {
-  if (structure.backbone.sites[`layers.${layer}.${slot}/${kind}`] === undefined) return " ".repeat(width);
+): Cell {
+  if (structure.backbone.sites[`layers.${layer}.${slot}/${kind}`] === undefined) return { text: "", paint: paint.dim };
   const size = chosen
     .filter((candidate) => candidate.layer === layer && candidate.slot === slot && candidate.kind === kind)
     .reduce((sum, candidate) => sum + candidate.size, 0);
-  return size === 0 ? paint.dim(".".padStart(width)) : paint.good(String(size).padStart(width));
+  return size === 0 ? { text: ".", paint: paint.dim } : { text: String(size), paint: paint.good };
 }

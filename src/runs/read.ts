@@ -93,6 +93,11 @@ export async function readStructure(directory: string, trial: string): Promise<S
   return (await exists(file)) ? readVersioned(file, StructureSchema) : undefined;
 }
 
+/** @throws EspalierError ("input") where the file is no structure, or of a newer version */
+export function readStructureFile(file: string): Promise<Structure> {
+  return readVersioned(file, StructureSchema);
+}
+
 /** What came of a trial, undefined while it has not ended. */
 export async function readResult(directory: string, trial: string): Promise<TrialResult | undefined> {
   const file = path.join(directory, files.result(trial));

@@ -1,0 +1,53 @@
+/** The structure that a user named. */
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import { EspalierError } from "../errors.js";
+import type { Structure } from "../experiment/records.js";
+import { findRun, readPlan, readStructure, readStructureFile } from "./read.js";
+
+export interface FoundStructure {
+  /** The file it was read from. */
+  file: string;
+  structure: Structure;
+}
+
+/**
+ * A structure.json, a trial's folder, RUN/TRIAL, or RUN for the first finished trial of its answer. RUN is named as for `findRun`.
+ *
+ * @throws EspalierError ("input") naming the trials there are
+ */
+export async function findStructure(given: string, runsFolder: string): Promise<FoundStructure> {
+  for (const file of [given, path.join(given, "structure.json")]) {
+    if (await isFile(file)) return { file: path.resolve(file), structure: await readStructureFile(file) };
+  }
+  const whole = await findRun(given, runsFolder).catch(() => undefined);
+  if (whole !== undefined) {
+    const { methods, trials } = await readPlan(whole);
+    return ofRun(
+      whole,
+      trials.filter((trial) => trial.method === methods[0]?.name).map((trial) => trial.id),
+    );
+  }
+  const run = await findRun(path.dirname(given) === "." ? given : path.dirname(given), runsFolder);
+  return ofRun(run, [path.basename(given)]);
+}
+
+/** The structure of the first of `trials` that has one. */
+async function ofRun(run: string, trials: readonly string[]): Promise<FoundStructure> {
+  for (const trial of trials) {
+    const structure = await readStructure(run, trial);
+    if (structure !== undefined) return { file: path.join(run, "trials", trial, "structure.json"), structure };
+  }
+  const all = (await readPlan(run)).trials.map((trial) => trial.id);
+  throw new EspalierError(`structure: no finished trial ${trials.join(" or ")} is in ${run}`, {
+    code: "input",
+    mend: `Name one that is finished as RUN/TRIAL; the run's trials are: ${all.join(", ")}.`,
+  });
+}
+
+function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}

@@ -15,6 +15,10 @@ export const files = {
   log: "python.log",
   structure: (trial: string) => path.join("trials", trial, "structure.json"),
   result: (trial: string) => path.join("trials", trial, "result.json"),
+  trialEvents: (trial: string) => path.join("trials", trial, "events.jsonl"),
+  gates: (trial: string) => path.join("trials", trial, "gates.parquet"),
+  report: "report.html",
+  stop: "stop.request",
 } as const;
 
 /**

@@ -273,13 +273,15 @@ def _gate_columns(
     history: GateHistory, candidates: Sequence[Candidate], tasks: Sequence[str]
 ) -> dict[str, list[object]]:
     ids = [candidate.id for candidate in candidates]
-    columns: dict[str, list[object]] = {"step": [], "task": [], "candidate": [], "value": []}
+    costs = [candidate.parameters for candidate in candidates]
+    columns: dict[str, list[object]] = {"step": [], "task": [], "candidate": [], "value": [], "parameters": []}
     for step, values in zip(history.steps, history.values, strict=True):
         for task, row in zip(tasks, values.tolist(), strict=True):
             columns["step"] += [step] * len(ids)
             columns["task"] += [task] * len(ids)
             columns["candidate"] += ids
             columns["value"] += row
+            columns["parameters"] += costs
     return columns
 
 

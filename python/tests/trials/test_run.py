@@ -162,6 +162,8 @@ def test_the_directory_holds_what_the_design_lists(finished: Any) -> None:
     for name in ("trial.json", "events.jsonl", "gates.parquet", "structure.json", "predictions.parquet", "result.json"):
         assert (trial / name).is_file(), name
     assert not (directory / "trials" / "uniform-seed0" / "gates.parquet").exists()
+    gates = pq.read_schema(trial / "gates.parquet")
+    assert gates.names == ["step", "task", "candidate", "value", "parameters"]
     assert not list(directory.rglob("*.tmp"))
     assert not (directory / "writer.lock").exists()
     assert contract.RunRecord.model_validate_json((directory / "record.json").read_text()) == record

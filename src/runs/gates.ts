@@ -1,0 +1,108 @@
+/** Reads what a search recorded of its gates. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
+import { EspalierError } from "../errors.js";
+import { files } from "./layout.js";
+
+export interface GateCandidate {
+  /** Such as layers.3.attention.query. */
+  site: string;
+  layer: number;
+  slot: string;
+  kind: string;
+  /** First rank or width of the chunk, and how many it holds. */
+  start: number;
+  size: number;
+  /** Null in runs that did not record it. */
+  parameters: number | null;
+}
+
+/** The probabilities, or scores, of every candidate at some steps of a search. */
+export interface Gates {
+  steps: number[];
+  tasks: string[];
+  candidates: GateCandidate[];
+  /** `values[step][task][candidate]`, at the places in the lists above. */
+  values: number[][][];
+}
+
+/**
+ * The gates of a trial; undefined where it recorded none.
+ *
+ * @throws EspalierError ("input") where the file is damaged
+ */
+export async function readGates(directory: string, trial: string): Promise<Gates | undefined> {
+  const file = path.join(directory, files.gates(trial));
+  const bytes = await readFile(file).catch(() => undefined);
+  if (bytes === undefined) return undefined;
+  try {
+    const { buffer, byteOffset, byteLength } = bytes;
+    const rows = await parquetReadObjects({ file: buffer.slice(byteOffset, byteOffset + byteLength), compressors });
+    return gatesOf(rows as unknown as GateRow[]);
+  } catch (cause) {
+    throw new EspalierError(`${file}: cannot be read: ${(cause as Error).message}`, {
+      code: "input",
+      mend: "The trial is damaged; run it again.",
+      cause,
+    });
+  }
+}
+
+export interface GateRow {
+  step: number | bigint;
+  task: string;
+  candidate: string;
+  value: number;
+  parameters?: number | bigint | null;
+}
+
+/** The same from rows, one for each step, task and candidate. */
+export function gatesOf(rows: readonly GateRow[]): Gates {
+  const steps = new Index<number>();
+  const tasks = new Index<string>();
+  const ids = new Index<string>();
+  const gates: Gates = { steps: steps.entries, tasks: tasks.entries, candidates: [], values: [] };
+  for (const { step, task, candidate, value, parameters } of rows) {
+    const [s, t, c] = [steps.of(Number(step)), tasks.of(task), ids.of(candidate)];
+    gates.candidates[c] ??= {
+      ...parseCandidate(candidate),
+      parameters: parameters == null ? null : Number(parameters),
+    };
+    gates.values[s] ??= [];
+    gates.values[s][t] ??= [];
+    gates.values[s][t][c] = value;
+  }
+  return gates;
+}
+
+/** Distinct values in the order of their first appearance. */
+class Index<Value> {
+  readonly entries: Value[] = [];
+  readonly #places = new Map<Value, number>();
+
+  of(value: Value): number {
+    let place = this.#places.get(value);
+    if (place === undefined) {
+      place = this.entries.push(value) - 1;
+      this.#places.set(value, place);
+    }
+    return place;
+  }
+}
+
+/** "layers.3.attention.query/lora[4:8]" in its parts. */
+function parseCandidate(id: string): Omit<GateCandidate, "parameters"> {
+  const match = /^(layers\.(\d+)\.([^/]+))\/([^[]+)\[(\d+):(\d+)\]$/.exec(id);
+  if (match === null) throw new Error(`"${id}" is not a candidate`);
+  const [, site, layer, slot, kind, start, end] = match as unknown as [string, ...string[]];
+  return {
+    site: site!,
+    layer: Number(layer),
+    slot: slot!,
+    kind: kind!,
+    start: Number(start),
+    size: Number(end) - Number(start),
+  };
+}

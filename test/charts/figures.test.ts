@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import {
+  budgetSpent,
+  chosenCells,
+  comparisonEffects,
+  type FigureOptions,
+  gateCells,
+  overlaps,
+  robustnessCurves,
+  scoreAgainst,
+  secondsByStage,
+  spendingOf,
+  structureMap,
+  structureOverlap,
+  trainingCurves,
+} from "../../src/charts/index.js";
+import { gatesOf } from "../../src/runs/gates.js";
+import { curves, record, searched, structure } from "./data.js";
+import { asText, document } from "./document.js";
+
+const gates = gatesOf(searched[0]!.gates);
+const found = Object.fromEntries(searched.map((entry) => [`seed ${entry.trial.seed}`, entry.structure!]));
+const noise = ["budgeted", "uniform"].flatMap((method, index) =>
+  [0, 0.1, 0.2].map((ratio) => {
+    const score = 0.95 - 0.02 * index - ratio * (0.6 + 0.2 * index);
+    return { method, ratio, score, low: score - 0.01, high: score + 0.01 };
+  }),
+);
+
+/** Every figure with the data of a run, and with nothing. */
+const figures: Record<string, { drawn: (options: FigureOptions) => SVGSVGElement; empty: typeof structureMap }> = {
+  "structure-map": {
+    drawn: (options) => structureMap(chosenCells(structure), options),
+    empty: (_, options) => structureMap([], options),
+  },
+  "structure-map-of-gates": {
+    drawn: (options) => structureMap(gateCells(gates, 5, { task: "qnli" }), options),
+    empty: (_, options) => structureMap([], options),
+  },
+  "training-curves": {
+    drawn: (options) => trainingCurves(curves, options),
+    empty: (_, options) => trainingCurves([], options),
+  },
+  "budget-spent": {
+    drawn: (options) => budgetSpent([spendingOf("seed 0", gates)!], { ...options, budget: structure.budget }),
+    empty: (_, options) => budgetSpent([], { ...options, budget: 1 }),
+  },
+  "score-against-parameters": {
+    drawn: (options) => scoreAgainst(record.rows, options),
+    empty: (_, options) => scoreAgainst([], options),
+  },
+  "score-against-step-time": {
+    drawn: (options) => scoreAgainst(record.rows, { ...options, by: "stepMs", task: "qnli" }),
+    empty: (_, options) => scoreAgainst([], options),
+  },
+  "comparison-effects": {
+    drawn: (options) => comparisonEffects(record.comparisons, options),
+    empty: (_, options) => comparisonEffects([], options),
+  },
+  "robustness-curves": {
+    drawn: (options) => robustnessCurves(noise, { ...options, perturbation: "input noise", metric: "accuracy" }),
+    empty: (_, options) => robustnessCurves([], { ...options, perturbation: "input noise" }),
+  },
+  "structure-overlap": {
+    drawn: (options) => structureOverlap(overlaps(found), options),
+    empty: (_, options) => structureOverlap([], options),
+  },
+  "seconds-by-stage": {
+    drawn: (options) => secondsByStage(record.rows, options),
+    empty: (_, options) => secondsByStage([], options),
+  },
+};
+
+describe.each(Object.entries(figures))("%s", (name, { drawn, empty }) => {
+  test("is drawn as it is stored", async () => {
+    await expect(asText(drawn({ document, width: 480 }))).toMatchFileSnapshot(`stored/${name}.svg`);
+  });
+
+  test("has a name and says in words what it shows", () => {
+    const svg = drawn({ document });
+    expect(svg.getAttribute("role")).toBe("img");
+    expect(svg.getAttribute("aria-label")).toMatch(/\w{3}/);
+    expect(svg.getAttribute("aria-description")).toMatch(/\d/);
+  });
+
+  test("fits 320 pixels: no number in it is out of its frame or not a number", () => {
+    const svg = drawn({ document, width: 320 });
+    expect(svg.getAttribute("width")).toBe("320");
+    expect(svg.outerHTML).not.toContain("NaN");
+    for (const text of svg.querySelectorAll("text[transform], rect[x]")) {
+      const [x] = /translate\(([-\d.]+)/.exec(text.getAttribute("transform") ?? "")?.slice(1) ?? [
+        text.getAttribute("x"),
+      ];
+      expect(Number(x)).toBeGreaterThanOrEqual(0);
+      expect(Number(x)).toBeLessThanOrEqual(320);
+    }
+  });
+
+  test("says that there is nothing where there is nothing", () => {
+    expect(empty([], { document }).querySelector("text")?.textContent).toMatch(/\.$/);
+  });
+});
+
+test("a theme is the page's, or the one that is asked for", () => {
+  const style = (theme: "page" | "light" | "dark") =>
+    structureMap(chosenCells(structure), { document, theme }).getAttribute("style");
+  expect(style("page")).toContain("--ink: var(--espalier-ink, light-dark(#1c1e21, #eceef1))");
+  expect(style("dark")).toContain("--ink: #eceef1");
+  expect(style("light")).toContain("--ink: #1c1e21");
+});
+
+test("text from records is text, whatever it holds", () => {
+  const rows = record.rows.map((row) => ({ ...row, method: `<img src=x onerror="alert(1)">${row.method}` }));
+  const svg = scoreAgainst(rows, { document });
+  expect(svg.querySelectorAll("img")).toHaveLength(0);
+  expect(svg.textContent).toContain("<img src=x");
+});

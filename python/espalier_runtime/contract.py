@@ -196,6 +196,15 @@ class PaperMethod(BaseModel):
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         ),
     ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
     fit: Annotated[
         Literal["retrain", "continue"],
         Field(
@@ -267,6 +276,15 @@ class ImportanceMethod(BaseModel):
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         ),
     ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
     fit: Annotated[
         Literal["retrain", "continue"],
         Field(
@@ -307,6 +325,15 @@ class SaliencyMethod(BaseModel):
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         ),
     ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
     fit: Annotated[
         Literal["retrain", "continue"],
         Field(
@@ -331,6 +358,15 @@ class UniformMethod(BaseModel):
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         ),
     ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
     kind: Annotated[
         Literal["lora", "bottleneck"] | None,
         Field(description="null: the first kind of the space"),
@@ -348,6 +384,15 @@ class TopLayersMethod(BaseModel):
         Field(
             description="how rows and comparisons call it; default: the method's own name",
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
         ),
     ] = None
     layers: Annotated[
@@ -372,6 +417,15 @@ class RandomMethod(BaseModel):
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         ),
     ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
     draws: Annotated[
         int,
         Field(
@@ -380,6 +434,34 @@ class RandomMethod(BaseModel):
             le=100,
         ),
     ] = 3
+
+
+class SeparateMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["separate"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    kind: Annotated[
+        Literal["lora", "bottleneck"] | None,
+        Field(description="null: the first kind of the space"),
+    ] = None
 
 
 class HeadMethod(BaseModel):
@@ -393,6 +475,336 @@ class HeadMethod(BaseModel):
         Field(
             description="how rows and comparisons call it; default: the method's own name",
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+
+
+class FullMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["full"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+
+
+class BitFitMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["bitFit"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+
+
+class PeftLoraMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["peftLora"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    rank: Annotated[
+        int | None,
+        Field(description="null: the largest that the budget allows, at least 1", ge=1),
+    ] = None
+    scale: Annotated[float, Field(description="PEFT's alpha / r", gt=0.0)] = 2
+    slots: Annotated[
+        list[
+            Literal[
+                "attention.query",
+                "attention.key",
+                "attention.value",
+                "attention.output",
+                "mlp.up",
+                "mlp.gate",
+                "mlp.down",
+                "attention",
+                "mlp",
+                "block",
+            ]
+        ]
+        | None,
+        Field(
+            description="the linears that carry it; null: those of the space, or all where the space has none",
+            min_length=1,
+        ),
+    ] = None
+
+
+class AdaLoraMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["adaLora"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    rank: Annotated[
+        int | None,
+        Field(
+            description="mean rank at the end; null: the largest that the budget allows, at least 1",
+            ge=1,
+        ),
+    ] = None
+    scale: Annotated[float, Field(description="PEFT's alpha / r", gt=0.0)] = 2
+    slots: Annotated[
+        list[
+            Literal[
+                "attention.query",
+                "attention.key",
+                "attention.value",
+                "attention.output",
+                "mlp.up",
+                "mlp.gate",
+                "mlp.down",
+                "attention",
+                "mlp",
+                "block",
+            ]
+        ]
+        | None,
+        Field(
+            description="the linears that carry it; null: those of the space, or all where the space has none",
+            min_length=1,
+        ),
+    ] = None
+    start_factor: Annotated[
+        float,
+        Field(
+            alias="startFactor",
+            description="rank at the start, as a multiple of `rank`",
+            ge=1.0,
+        ),
+    ] = 1.5
+    warmup: Annotated[
+        float,
+        Field(
+            description="share of the steps before ranks are taken away", ge=0.0, lt=1.0
+        ),
+    ] = 0.1
+    settled: Annotated[
+        float,
+        Field(
+            description="share of the steps, at the end, with the final ranks",
+            gt=0.0,
+            lt=1.0,
+        ),
+    ] = 0.3
+    orthogonality: Annotated[
+        float, Field(description="weight of the regulariser of P and Q", ge=0.0)
+    ] = 0.5
+
+
+class PrefixMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["prefix"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    tokens: Annotated[
+        int | None,
+        Field(
+            description="virtual tokens a layer; null: as many as the budget allows",
+            ge=1,
+        ),
+    ] = None
+
+
+class Ia3Method(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["ia3"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+
+
+class AdapterFusionMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["adapterFusion"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    size: Annotated[
+        int, Field(description="width of each task's bottleneck, one a layer", ge=1)
+    ] = 48
+    attention: Annotated[
+        int,
+        Field(
+            description="width of the queries and keys that mix the tasks' bottlenecks",
+            ge=1,
+        ),
+    ] = 20
+
+
+class PolytroponMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["polytropon"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    skills: Annotated[
+        int,
+        Field(description="LoRAs at each linear that all tasks share and mix", ge=2),
+    ] = 4
+    rank: Annotated[
+        int | None,
+        Field(
+            description="of each skill; null: the largest that the budget allows, at least 1",
+            ge=1,
+        ),
+    ] = None
+    slots: Annotated[
+        list[
+            Literal[
+                "attention.query",
+                "attention.key",
+                "attention.value",
+                "attention.output",
+                "mlp.up",
+                "mlp.gate",
+                "mlp.down",
+                "attention",
+                "mlp",
+                "block",
+            ]
+        ]
+        | None,
+        Field(
+            description="the linears that carry it; null: those of the space, or all where the space has none",
+            min_length=1,
         ),
     ] = None
 
@@ -841,6 +1253,15 @@ class BudgetedMethod(BaseModel):
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         ),
     ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
     fit: Annotated[
         Literal["retrain", "continue"],
         Field(
@@ -918,6 +1339,15 @@ class FromMethod(BaseModel):
         Field(
             description="how rows and comparisons call it; default: the method's own name",
             pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
         ),
     ] = None
     structure: Annotated[
@@ -1213,7 +1643,16 @@ class Plan(BaseModel):
             | UniformMethod
             | TopLayersMethod
             | RandomMethod
+            | SeparateMethod
             | HeadMethod
+            | FullMethod
+            | BitFitMethod
+            | PeftLoraMethod
+            | AdaLoraMethod
+            | PrefixMethod
+            | Ia3Method
+            | AdapterFusionMethod
+            | PolytroponMethod
         ],
         Field(min_length=1),
     ]

@@ -16,14 +16,13 @@ from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
-from espalier_runtime.search.methods import Method
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.trials.exports import export_answer
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress
 from espalier_runtime.trials.steps import full_step_ms
 from espalier_runtime.trials.summary import summarise
-from espalier_runtime.trials.trial import failed_result, run_trial
+from espalier_runtime.trials.trial import TrialMethod, failed_result, run_trial
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -155,7 +154,7 @@ class _Run:
         self._context.check()
         full_ms = full_step_ms(prepared)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit)
-        methods: dict[str, Method] = {str(method.name): method for method in plan.methods}
+        methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
         for trial in plan.trials:
             if _is_done(directory.trial(trial.id).result):
                 progress.skip(trial.id)
@@ -188,7 +187,7 @@ class _Run:
         self._emit({"type": "run.finished", "status": record.status})
         return record
 
-    def _trial(self, prepared: Prepared, trial: contract.Trial, method: Method, progress: RunProgress) -> None:
+    def _trial(self, prepared: Prepared, trial: contract.Trial, method: TrialMethod, progress: RunProgress) -> None:
         directory = self._directory.trial(trial.id)
         entered: set[str] = set()
 

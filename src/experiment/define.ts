@@ -92,6 +92,31 @@ export const baselines = {
   random: (options: MethodOptions<"random"> = {}) => ({ method: "random", ...options }) satisfies MethodInput,
   /** No adapter at all: the head on the frozen backbone. */
   head: (options: MethodOptions<"head"> = {}) => ({ method: "head", ...options }) satisfies MethodInput,
+  /** For several tasks: one adapter for all of them, the budget spread evenly over every site. It is `uniform` by another name. */
+  shared: (options: MethodOptions<"uniform"> = {}) =>
+    ({ method: "uniform", name: "shared", ...options }) satisfies MethodInput,
+  /** For several tasks: an adapter a task, each with the budget divided by the number of tasks. */
+  separate: (options: MethodOptions<"separate"> = {}) => ({ method: "separate", ...options }) satisfies MethodInput,
+  /** Every weight of the backbone. It wants a lower learning rate than adapters: `learningRate`, or `tune`. */
+  fullFineTuning: (options: MethodOptions<"full"> = {}) =>
+    ({ method: "full", learningRate: 5e-5, ...options }) satisfies MethodInput,
+  /** The backbone's biases; arXiv 2106.10199. */
+  bitFit: (options: MethodOptions<"bitFit"> = {}) => ({ method: "bitFit", ...options }) satisfies MethodInput,
+  /** PEFT's LoRA at one rank everywhere; arXiv 2106.09685. */
+  lora: (options: MethodOptions<"peftLora"> = {}) =>
+    ({ method: "peftLora", name: "lora", ...options }) satisfies MethodInput,
+  /** PEFT's AdaLoRA, its schedule derived from the data; arXiv 2303.10512. */
+  adaLora: (options: MethodOptions<"adaLora"> = {}) => ({ method: "adaLora", ...options }) satisfies MethodInput,
+  /** PEFT's prefix tuning: learned keys and values in every layer; arXiv 2101.00190. */
+  prefix: (options: MethodOptions<"prefix"> = {}) => ({ method: "prefix", ...options }) satisfies MethodInput,
+  /** PEFT's (IA)^3: learned scales of keys, values and the MLP's inner layer; arXiv 2205.05638. */
+  ia3: (options: MethodOptions<"ia3"> = {}) => ({ method: "ia3", ...options }) satisfies MethodInput,
+  /** A bottleneck a task, then attention that mixes all of them for each task; arXiv 2005.00247. */
+  adapterFusion: (options: MethodOptions<"adapterFusion"> = {}) =>
+    ({ method: "adapterFusion", ...options }) satisfies MethodInput,
+  /** PEFT's Polytropon: an inventory of LoRAs, mixed by each task in its own way; arXiv 2202.13914. */
+  polytropon: (options: MethodOptions<"polytropon"> = {}) =>
+    ({ method: "polytropon", ...options }) satisfies MethodInput,
 };
 
 type Part<Union, Key extends PropertyKey, Value> = Extract<Union, { [key in Key]: Value }>;

@@ -10,6 +10,9 @@ describe("builders make the objects that an experiment.json holds", () => {
     [adapters.lora({ ranks: [1, 2] }), { kind: "lora", ranks: [1, 2] }],
     [search.paper({ sparsity: 2 }), { method: "paper", sparsity: 2 }],
     [baselines.topLayers({ layers: 1 }), { method: "topLayers", layers: 1 }],
+    [baselines.lora({ rank: 8 }), { method: "peftLora", name: "lora", rank: 8 }],
+    [baselines.shared(), { method: "uniform", name: "shared" }],
+    [baselines.fullFineTuning(), { method: "full", learningRate: 5e-5 }],
     [budget.parameters("0.5%"), { parameters: 0.005 }],
     [budget.parameters(100_000), { parameters: 100_000 }],
   ];

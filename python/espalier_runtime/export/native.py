@@ -60,12 +60,7 @@ class AdapterCard:
 
 def save(folder: Path, card: AdapterCard, model: AdaptedModel) -> None:
     """Writes the adapter's weights and card into `folder`."""
-    from safetensors.torch import save_file
-
-    weights = {f"adapters.{name}": value for name, value in model.adapters.state_dict().items()}
-    weights |= {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    write_atomic(folder / "adapter.safetensors", lambda path: save_file(tensors, path))
+    save_weights(folder, model)
     write_json(
         folder / "adapter.json",
         {
@@ -79,6 +74,25 @@ def save(folder: Path, card: AdapterCard, model: AdaptedModel) -> None:
             "maxLength": card.max_length,
         },
     )
+
+
+def save_weights(folder: Path, model: AdaptedModel) -> None:
+    """Writes what was trained into `folder`: all that is kept of a method without a structure."""
+    from safetensors.torch import save_file
+
+    weights = {f"adapters.{name}": value for name, value in model.adapters.state_dict().items()}
+    weights |= {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    write_atomic(folder / "adapter.safetensors", lambda path: save_file(tensors, path))
+
+
+def load_weights(folder: Path, model: AdaptedModel) -> None:
+    """Reads back into `model` what `save_weights` wrote of a model of the same form."""
+    from safetensors.torch import load_file
+
+    weights = load_file(folder / "adapter.safetensors")
+    model.adapters.load_state_dict(_part(weights, "adapters."))
+    model.heads.load_state_dict(_part(weights, "heads."))
 
 
 @dataclass(frozen=True)
@@ -119,8 +133,6 @@ def load(folder: Path | str, backbone: Backbone | None = None) -> LoadedAdapter:
 
     Raises InputError where the folder holds no adapter, or the backbone's weights are not those it was trained on.
     """
-    from safetensors.torch import load_file
-
     root = Path(folder)
     card = read_card(root)
     base = load_backbone(card.backbone) if backbone is None else backbone
@@ -135,9 +147,7 @@ def load(folder: Path | str, backbone: Backbone | None = None) -> LoadedAdapter:
     pool = AdapterPool(structure.candidates, kinds, 0)
     heads = [(task.name, Head(base.hidden, max(1, len(task.labels)))) for task in card.tasks]
     model = AdaptedModel(base, pool, heads, card.pooling)
-    weights = load_file(root / "adapter.safetensors")
-    pool.load_state_dict(_part(weights, "adapters."))
-    model.heads.load_state_dict(_part(weights, "heads."))
+    load_weights(root, model)
     return LoadedAdapter(card, base, structure, model.to(base.device).eval())
 
 

@@ -75,7 +75,7 @@ def task_loras(adapter: LoadedAdapter, task: str) -> list[SiteLora]:
     scales: dict[str, float] = {}
     for index, candidate in enumerate(adapter.structure.candidates):
         if candidate.id in wanted and candidate.kind == "lora":
-            group, units = adapter.model.adapters.units(index)
+            group, units = adapter.model.pool.units(index)
             up = candidate.site.spread(group.up.detach()[:, units].t()).t()
             parts[candidate.site.module].append((group.down.detach()[units], up))
             scales[candidate.site.module] = group.kind.scale
@@ -144,7 +144,7 @@ def _difference(adapter: LoadedAdapter, task: str, folder: Path, examples: list[
     """max |states(PEFT) - states(pool)| over the examples' tokens."""
     from peft import PeftModel
 
-    backbone, pool = adapter.backbone, adapter.model.adapters
+    backbone, pool = adapter.backbone, adapter.model.pool
     texts = [text for text, _ in examples]
     pairs = [pair for _, pair in examples if pair is not None] or None
     encoded = backbone.tokenizer(

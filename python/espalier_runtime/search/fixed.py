@@ -1,12 +1,14 @@
-"""Structures a person would pick: uniform, top layers, random, none. They look at no data, and all tasks share them."""
+"""Structures a person would pick: uniform, top layers, random, one a task, none. They look at no data."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
+from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.space import Candidate
-from espalier_runtime.structure.structure import fill, shared_by_all
+from espalier_runtime.structure.structure import Structure, fill, shared_by_all
 
 
 def uniform(problem: SearchProblem, kind: str | None, name: str) -> Found:
@@ -27,6 +29,35 @@ def draw_random(problem: SearchProblem, draw: int, name: str) -> Found:
     order = list(range(len(problem.space.candidates)))
     random.Random(f"structure {draw}").shuffle(order)
     return _chosen(problem, sorted(fill(order, problem.space, problem.budget)), name)
+
+
+def separate(problem: SearchProblem, kind: str | None, name: str) -> Found:
+    """An adapter a task: `uniform` at the budget divided by the tasks, each task with units of its own.
+
+    At a site where `uniform` gives size r, task t has the units from t r to t r + r: they may lie beyond the space.
+    """
+    tasks = len(problem.tasks)
+    share = _even(dataclasses.replace(problem, budget=problem.budget // tasks), kind, name, lowest_layer=0).structure
+    sizes: dict[tuple[Site, str], int] = {}
+    for candidate in share.candidates:
+        key = (candidate.site, candidate.kind)
+        sizes[key] = sizes.get(key, 0) + candidate.size
+    chosen = [
+        Candidate(site, kind_name, task * size, size, task, problem.space.kinds[kind_name].parameters(site, size))
+        for (site, kind_name), size in sizes.items()
+        for task in range(tasks)
+    ]
+    rows = tuple(tuple(candidate.level == task for candidate in chosen) for task in range(tasks))
+    return Found(
+        Structure(
+            method=name,
+            tasks=problem.tasks,
+            budget=problem.budget,
+            candidates=tuple(chosen),
+            rows=rows,
+            scores=tuple(tuple(float(used) for used in row) for row in rows),
+        )
+    )
 
 
 def nothing(problem: SearchProblem, name: str) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from espalier_runtime import contract
 from espalier_runtime.search.budgeted import search_budgeted
-from espalier_runtime.search.fixed import draw_random, nothing, top_layers, uniform
+from espalier_runtime.search.fixed import draw_random, nothing, separate, top_layers, uniform
 from espalier_runtime.search.from_structure import search_from
 from espalier_runtime.search.importance import search_importance
 from espalier_runtime.search.paper import search_paper
@@ -20,6 +20,7 @@ Method = (
     | contract.UniformMethod
     | contract.TopLayersMethod
     | contract.RandomMethod
+    | contract.SeparateMethod
     | contract.HeadMethod
 )
 
@@ -44,6 +45,8 @@ def find_structure(problem: SearchProblem, method: Method, draw: int) -> Found:
             return top_layers(problem, method.layers, method.kind, name)
         case contract.RandomMethod():
             return draw_random(problem, draw, name)
+        case contract.SeparateMethod():
+            return separate(problem, method.kind, name)
         case contract.HeadMethod():
             return nothing(problem, name)
 

@@ -21,9 +21,9 @@ class Gates(Protocol):
 class FixedGates:
     """The rows of a structure: a task opens its own candidates. Nothing is learned."""
 
-    def __init__(self, rows: Tensor) -> None:
-        """`rows` (tasks, candidates) of bool."""
-        self._values = None if bool(rows.all()) else rows.float()
+    def __init__(self, rows: Tensor | None) -> None:
+        """`rows` (tasks, candidates), 0 or 1; None for all open."""
+        self._values = None if rows is None or bool(rows.all()) else rows.float()
 
     def open(self, step: int, steps: int) -> Tensor | None:  # noqa: ARG002
         return self._values

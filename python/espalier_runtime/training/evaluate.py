@@ -34,6 +34,7 @@ class Predictions:
 def predict(model: AdaptedModel, corpus: Corpus, gates: Tensor | None, metric: str, max_tokens: int) -> Predictions:
     """The model's outputs for every row of `corpus`, which holds one task; `gates` (tasks, candidates)."""
     outputs: Tensor | None = None
+    model.eval()
     with torch.no_grad(), model.adapters.attached(model.backbone.model):
         for part in evaluation_batches(corpus.lengths, max_tokens):
             values = model.outputs(corpus.batch(part), gates).float().cpu()

@@ -86,6 +86,7 @@ def train(
     stopping = _EarlyStopping(model, corpus, held_out, config)
     done = TrainReport()
     epoch = 0
+    model.train()
     with model.adapters.attached(model.backbone.model):
         while len(done.losses) < steps:
             for batch in training_batches(lengths, config.batch_size, seed, epoch):
@@ -104,6 +105,7 @@ def train(
                     )
                 torch.nn.utils.clip_grad_norm_(model.trained(), config.gradient_clip)
                 optimiser.step()
+                model.stepped(step, steps)
                 optimiser.zero_grad()
                 if z is not None:
                     gates.learn(torch.zeros_like(z) if z.grad is None else z.grad)

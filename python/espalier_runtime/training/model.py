@@ -12,13 +12,16 @@ from espalier_runtime.backbone.heads import Head, Pooling, pool
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.training.adaptation import Adaptation
 
 
 class AdaptedModel(nn.Module):
     """Outputs and losses of mixed-task batches; run it inside `adapters.attached(backbone.model)`."""
 
+    adapters: Adaptation
+
     def __init__(
-        self, backbone: Backbone, adapters: AdapterPool, heads: Sequence[tuple[str, Head]], pooling: Pooling
+        self, backbone: Backbone, adapters: Adaptation, heads: Sequence[tuple[str, Head]], pooling: Pooling
     ) -> None:
         """`heads` are (task name, head) in the order of the corpus's task ids."""
         super().__init__()
@@ -26,6 +29,12 @@ class AdaptedModel(nn.Module):
         self.adapters = adapters
         self.heads = nn.ModuleDict({name.replace(".", "/"): head for name, head in heads})
         self.pooling: Pooling = pooling
+
+    @property
+    def pool(self) -> AdapterPool:
+        """The adapters of a structure or a space."""
+        assert isinstance(self.adapters, AdapterPool)
+        return self.adapters
 
     def head(self, task: int) -> Head:
         """The head of the task with this id."""
@@ -71,3 +80,6 @@ class AdaptedModel(nn.Module):
     def trained(self) -> list[nn.Parameter]:
         """What the optimiser moves: adapters and heads, never the backbone."""
         return [*self.adapters.parameters(), *self.heads.parameters()]
+
+    def stepped(self, step: int, steps: int) -> None:
+        """The optimiser has moved at `step` of `steps`, and the gradients still stand."""

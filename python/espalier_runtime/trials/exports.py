@@ -11,6 +11,7 @@ import torch
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone, load_backbone
+from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import native
 from espalier_runtime.export.peft import TOLERANCE, export_peft
@@ -67,6 +68,11 @@ def _answer(plan: contract.Plan, directory: RunDirectory) -> Path:
         files = directory.trial(trial.id)
         if trial.method == name and (files.adapter / "adapter.json").exists():
             return files.adapter
+    if isinstance(plan.methods[0], Baseline):
+        raise InputError(
+            f"{directory.root}: {name} has no structure, so there is no adapter to export",
+            mend="Put a search or a fixed structure first among the methods.",
+        )
     raise InputError(
         f"{directory.root}: no trial of {name} is finished, so there is nothing to export",
         mend="Let the run finish: espalier run --resume RUN.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +43,13 @@ class Prepared:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(task.name for task in self.tasks)
+
+    def at_rate(self, learning_rate: float | None) -> Prepared:
+        """The same, trained at `learning_rate`; None leaves the plan's own."""
+        if learning_rate is None:
+            return self
+        training = self.plan.training.model_copy(update={"learning_rate": learning_rate})
+        return dataclasses.replace(self, plan=self.plan.model_copy(update={"training": training}))
 
     def features(self, corpus: Corpus) -> Tensor:
         """Pooled states (rows, hidden) of the frozen, unadapted backbone; computed once for each corpus."""

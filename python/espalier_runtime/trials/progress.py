@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from espalier_runtime import contract
+from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.search.methods import search_passes
 
 #: Progress events are not sent more often than this.
@@ -67,5 +68,8 @@ def _weights(plan: contract.Plan, trial: contract.Trial, layers: int) -> dict[st
         return {"search": 0.0, "fit": 0.02 * epochs, "evaluate": 0.02}
     if isinstance(method, contract.TopLayersMethod):
         adapted = min(1.0, method.layers / layers)
-    search = search_passes(method, epochs)
+    if isinstance(method, Baseline):
+        search = 2 * epochs if isinstance(method, contract.AdapterFusionMethod) else 0.0
+    else:
+        search = search_passes(method, epochs)
     return {"search": search, "fit": (1 + adapted) * epochs, "evaluate": 1.0 if search > 1 else 0.5}

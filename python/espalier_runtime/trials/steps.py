@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.training.loop import train
@@ -22,7 +20,7 @@ def full_step_ms(prepared: Prepared) -> float:
     done = train(
         model.to(prepared.backbone.device),
         prepared.corpus,
-        FixedGates(torch.ones(len(prepared.tasks), len(prepared.space.candidates), dtype=torch.bool)),
+        FixedGates(None),
         training,
         seed=prepared.plan.seeds[0],
         epochs=training.epochs,

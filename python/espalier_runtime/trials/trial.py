@@ -12,6 +12,8 @@ import torch
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head
+from espalier_runtime.baselines.methods import Baseline, build
+from espalier_runtime.baselines.target import Target
 from espalier_runtime.errors import TrialError
 from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
@@ -29,6 +31,9 @@ from espalier_runtime.training.loop import TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.trials.prepare import Prepared
 
+#: Every method of a plan: those that end in a structure, and the baselines that have none.
+TrialMethod = Method | Baseline
+
 #: Called with (stage, step, steps, loss); it may raise to cancel.
 StageReport = Callable[[str, int, int, float | None], None]
 
@@ -37,14 +42,14 @@ StageReport = Callable[[str, int, int, float | None], None]
 class Fitted:
     """A trial's model and what was predicted with it."""
 
-    structure: Structure
+    target: Target
     model: AdaptedModel
     done: TrainReport
     predictions: list[Predictions]
 
 
 def run_trial(
-    prepared: Prepared, trial: contract.Trial, method: Method, directory: TrialDirectory, report: StageReport
+    prepared: Prepared, trial: contract.Trial, method: TrialMethod, directory: TrialDirectory, report: StageReport
 ) -> contract.TrialResult:
     """Runs the trial and writes its files; result.json is written last, so that its presence says the trial is whole.
 
@@ -64,13 +69,13 @@ def run_trial(
             log.append({"type": "step", "stage": stage, "step": step, "steps": steps, "loss": loss})
             report(stage, step, steps, loss)
 
+        prepared = prepared.at_rate(method.learning_rate)
         started = time.perf_counter()
-        found = find_structure(_problem(prepared, method, trial, held_out, logged), method, trial.draw)
-        _check_budget(found.structure)
+        found, target = start_of(prepared, trial, method, held_out, logged)
         searched = time.perf_counter()
-        fitted = _fit(prepared, found, method, trial.seed, held_out, logged)
+        fitted = _fit(prepared, found, target, method, trial.seed, held_out, logged)
         fit = time.perf_counter()
-        fitted.predictions = _evaluate(prepared, fitted.model, fitted.structure, trial, logged)
+        fitted.predictions = _evaluate(prepared, fitted, trial, logged)
         hardened = _hardened_scores(prepared, found)
         evaluated = time.perf_counter()
     finally:
@@ -81,8 +86,31 @@ def run_trial(
     return result
 
 
+def start_of(
+    prepared: Prepared, trial: contract.Trial, method: TrialMethod, held_out: list[int], report: StageReport
+) -> tuple[Found | None, Target]:
+    """What the fit of `trial` begins with, and the search that led there; a baseline has none."""
+    problem = _problem(prepared, method, trial, held_out, report)
+    if isinstance(method, Baseline):
+        return None, build(problem, method)
+    found = find_structure(problem, method, trial.draw)
+    _check_budget(found.structure)
+    return found, target_of(found.structure, prepared, trial.seed)
+
+
+def target_of(structure: Structure, prepared: Prepared, seed: int) -> Target:
+    """The structure's adapters, fresh, each task opening its own."""
+    rows = structure.gates().to(prepared.backbone.device)
+    return Target(
+        adapters=AdapterPool(structure.candidates, prepared.space.kinds, seed),
+        rows=None if bool(rows.all()) else rows.float(),
+        parameters={task: structure.parameters(task) for task in structure.tasks},
+        union=structure.union,
+    )
+
+
 def _problem(
-    prepared: Prepared, method: Method, trial: contract.Trial, held_out: list[int], report: StageReport
+    prepared: Prepared, method: TrialMethod, trial: contract.Trial, held_out: list[int], report: StageReport
 ) -> SearchProblem:
     # Saliency reads the frozen model's loss gradient, which a head of zeros does not have.
     probe = True if isinstance(method, contract.SaliencyMethod) else None
@@ -108,55 +136,57 @@ def _check_budget(structure: Structure) -> None:
 
 
 def _fit(
-    prepared: Prepared, found: Found, method: Method, seed: int, held_out: list[int], report: StageReport
+    prepared: Prepared,
+    found: Found | None,
+    target: Target,
+    method: TrialMethod,
+    seed: int,
+    held_out: list[int],
+    report: StageReport,
 ) -> Fitted:
-    structure, training = found.structure, prepared.plan.training
-    warm = continues(method) and found.model is not None
-    heads = _heads_of(found.model, prepared) if warm and found.model else prepared.new_heads(held_out)
-    pool = AdapterPool(structure.candidates, prepared.space.kinds, seed)
-    if warm and found.model is not None:
-        pool.copy_from(found.model.adapters)
-    model = AdaptedModel(prepared.backbone, pool, heads, training.pooling).to(prepared.backbone.device)
-    corpus = _seen_by(prepared, structure, prepared.corpus)
+    training = prepared.plan.training
+    warm = found is not None and not isinstance(method, Baseline) and continues(method)
+    searched = found.model if found is not None and warm else None
+    heads = prepared.new_heads(held_out) if searched is None else _heads_of(searched, prepared)
+    model = target.model(prepared.backbone, target.adapters, heads, training.pooling).to(prepared.backbone.device)
+    if searched is not None:
+        model.pool.copy_from(searched.pool)
     done = train(
         model,
-        corpus,
-        FixedGates(structure.gates().to(prepared.backbone.device)),
+        _seen_by(prepared, target, prepared.corpus),
+        FixedGates(target.rows),
         training,
         seed=seed,
         epochs=training.epochs,
         report=lambda step, steps, loss: report("fit", step, steps, loss),
         held_out=held_out,
     )
-    return Fitted(structure, model, done, [])
+    return Fitted(target, model, done, [])
 
 
-def _seen_by(prepared: Prepared, structure: Structure, corpus: Corpus) -> Corpus:
+def _seen_by(prepared: Prepared, target: Target, corpus: Corpus) -> Corpus:
     """Where nothing is adapted, the frozen features stand for the backbone."""
-    return corpus if structure.candidates else corpus.with_features(prepared.features(corpus))
+    return corpus if target.adapters.lowest_layer is not None else corpus.with_features(prepared.features(corpus))
 
 
-def _evaluate(
-    prepared: Prepared, model: AdaptedModel, structure: Structure, trial: contract.Trial, report: StageReport
-) -> list[Predictions]:
-    rows = structure.gates().to(prepared.backbone.device)
-    gates = None if bool(rows.all()) else rows.float()
+def _evaluate(prepared: Prepared, fitted: Fitted, trial: contract.Trial, report: StageReport) -> list[Predictions]:
     predictions = []
     for index, task in enumerate(prepared.tasks):
-        corpus = _seen_by(prepared, structure, prepared.evaluation[index])
-        predictions.append(predict(model, corpus, gates, task.metric, prepared.plan.training.max_tokens))
+        corpus = _seen_by(prepared, fitted.target, prepared.evaluation[index])
+        rows, max_tokens = fitted.target.rows, prepared.plan.training.max_tokens
+        predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens))
         report("evaluate", index + 1, len(prepared.tasks), None)
     if not all(torch.isfinite(torch.from_numpy(entry.outputs)).all() for entry in predictions):
         raise TrialError(f"{trial.id}: the fitted model gives outputs that are not finite")
     return predictions
 
 
-def _hardened_scores(prepared: Prepared, found: Found) -> list[float] | None:
+def _hardened_scores(prepared: Prepared, found: Found | None) -> list[float] | None:
     """Scores of the searched model cut down to its structure, before any fit: the discretisation gap's hard side."""
-    if found.model is None:
+    if found is None or found.model is None:
         return None
     pool = AdapterPool(found.structure.candidates, prepared.space.kinds, 0)
-    pool.copy_from(found.model.adapters)
+    pool.copy_from(found.model.pool)
     heads = _heads_of(found.model, prepared)
     model = AdaptedModel(prepared.backbone, pool, heads, prepared.plan.training.pooling).to(prepared.backbone.device)
     rows = found.structure.gates().float().to(prepared.backbone.device)
@@ -176,12 +206,13 @@ def _heads_of(model: AdaptedModel, prepared: Prepared) -> list[tuple[str, Head]]
 def _result(
     prepared: Prepared,
     trial: contract.Trial,
-    found: Found,
+    found: Found | None,
     fitted: Fitted,
     hardened: list[float] | None,
     seconds: contract.Seconds,
 ) -> contract.TrialResult:
-    structure = fitted.structure
+    target = fitted.target
+    before = target if found is None else found
     scores = {
         task.name: {
             "metric": task.metric,
@@ -189,7 +220,7 @@ def _result(
             "score": predictions.score,
             "hardenedBeforeFit": None if hardened is None else hardened[index],
             "rows": len(predictions.labels),
-            "parameters": structure.parameters(task.name),
+            "parameters": target.parameters[task.name],
         }
         for index, (task, predictions) in enumerate(zip(prepared.tasks, fitted.predictions, strict=True))
     }
@@ -203,13 +234,13 @@ def _result(
             "status": "done",
             "error": None,
             "tasks": scores,
-            "union": structure.union,
-            "lowestLayer": fitted.model.adapters.lowest_layer,
-            "steps": {"search": found.steps, "fit": len(fitted.done.losses)},
-            "stepMs": {"search": found.step_ms, "fit": fitted.done.step_ms},
+            "union": target.union,
+            "lowestLayer": target.adapters.lowest_layer,
+            "steps": {"search": before.steps, "fit": len(fitted.done.losses)},
+            "stepMs": {"search": before.step_ms, "fit": fitted.done.step_ms},
             "seconds": seconds.model_dump(),
             "peakMemoryMiB": peak_memory_mib(prepared.backbone.device),
-            "gatesAboveHalf": found.gates_above_half,
+            "gatesAboveHalf": None if found is None else found.gates_above_half,
         }
     )
 
@@ -244,16 +275,19 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def _write(
-    prepared: Prepared, directory: TrialDirectory, found: Found, fitted: Fitted, result: contract.TrialResult
+    prepared: Prepared, directory: TrialDirectory, found: Found | None, fitted: Fitted, result: contract.TrialResult
 ) -> None:
-    if found.history is not None:
+    if found is not None and found.history is not None:
         write_table(
             directory.gates, _gate_columns(found.history, found.searched or prepared.space.candidates, prepared.names)
         )
-    structure = to_record(fitted.structure, prepared.backbone, prepared.space)
-    write_json(directory.structure, structure.model_dump(by_alias=True))
     write_table(directory.predictions, _prediction_columns(fitted.predictions))
-    native.save(directory.adapter, _card(prepared, structure), fitted.model)
+    if found is None:
+        native.save_weights(directory.adapter, fitted.model)
+    else:
+        structure = to_record(found.structure, prepared.backbone, prepared.space)
+        write_json(directory.structure, structure.model_dump(by_alias=True))
+        native.save(directory.adapter, _card(prepared, structure), fitted.model)
     write_json(directory.result, result.model_dump(by_alias=True))
 
 

@@ -3,6 +3,7 @@
  * JSON Schema and the pydantic models are generated from them (`npm run contract`), and nothing else defines either.
  */
 export * from "./backbone.js";
+export * from "./baselines.js";
 export * from "./budget.js";
 export * from "./experiment.js";
 export * from "./methods.js";

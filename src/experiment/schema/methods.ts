@@ -1,10 +1,9 @@
 /** What finds a structure: searches, and the structures a person would pick by hand. */
 import { z } from "zod";
-import { count, name, share } from "./fields.js";
+import { baselineSchemas } from "./baselines.js";
+import { count, methodFields, share } from "./fields.js";
 
-const methodName = {
-  name: name.optional().describe("how rows and comparisons call it; default: the method's own name"),
-};
+const methodName = methodFields;
 const searchFields = {
   ...methodName,
   fit: z
@@ -132,6 +131,9 @@ export const RandomMethodSchema = z
     draws: z.int().min(1).max(100).default(3).describe("random structures in all, shared out over the seeds"),
   })
   .meta({ id: "RandomMethod" });
+export const SeparateMethodSchema = z
+  .strictObject({ method: z.literal("separate"), ...methodName, kind: kindOfBaseline })
+  .meta({ id: "SeparateMethod" });
 export const HeadMethodSchema = z.strictObject({ method: z.literal("head"), ...methodName }).meta({ id: "HeadMethod" });
 export const MethodSchema = z
   .discriminatedUnion("method", [
@@ -143,7 +145,9 @@ export const MethodSchema = z
     UniformMethodSchema,
     TopLayersMethodSchema,
     RandomMethodSchema,
+    SeparateMethodSchema,
     HeadMethodSchema,
+    ...baselineSchemas,
   ])
   .meta({ id: "Method" });
 

@@ -1,0 +1,1 @@
+"""What a person would have used instead of a learned structure, on the same batches, heads and splits."""

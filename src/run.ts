@@ -47,7 +47,7 @@ export async function run(
   }
 }
 
-/** Continues a run: its finished trials are kept, the others are run. */
+/** Continues a run where it stopped: finished trials are kept, the one that was under way goes on from its checkpoint. */
 export async function resumeRun(
   directory: string,
   options: Omit<RunOptions, "runsFolder" | "baseFolder"> = {},

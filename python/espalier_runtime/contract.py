@@ -1435,6 +1435,14 @@ class Training(BaseModel):
         ),
     ] = "probe"
     early_stopping: Annotated[EarlyStopping | None, Field(alias="earlyStopping")] = None
+    checkpoint_seconds: Annotated[
+        float,
+        Field(
+            alias="checkpointSeconds",
+            description="seconds between two checkpoints of a trial; 0: after each step",
+            ge=0.0,
+        ),
+    ] = 60
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[
         int | None, Field(description="CPU threads; null: torch's own choice", ge=1)

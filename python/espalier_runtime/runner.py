@@ -19,7 +19,7 @@ from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.trials.exports import export_answer
 from espalier_runtime.trials.prepare import Prepared, prepare
-from espalier_runtime.trials.progress import Emit, RunProgress
+from espalier_runtime.trials.progress import Emit, RunProgress, done_before
 from espalier_runtime.trials.steps import full_step_ms
 from espalier_runtime.trials.summary import summarise
 from espalier_runtime.trials.trial import TrialMethod, failed_result, run_trial
@@ -30,7 +30,8 @@ Model = TypeVar("Model", bound=BaseModel)
 def run_plan(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
     """Runs every trial of `payload["plan"]` into `payload["directory"]` and returns the run's record.
 
-    Trials that are done already are kept: that is how an interrupted run continues.
+    Trials that are done already are kept, and one that was stopped goes on from its checkpoint: that is how an
+    interrupted run continues.
     """
     plan = parse(contract.Plan, payload["plan"])
     directory = RunDirectory(Path(payload["directory"]))
@@ -153,7 +154,7 @@ class _Run:
         )
         self._context.check()
         full_ms = full_step_ms(prepared)
-        progress = RunProgress(plan, prepared.backbone.layers, self._emit)
+        progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
         for trial in plan.trials:
             if _is_done(directory.trial(trial.id).result):
@@ -198,8 +199,11 @@ class _Run:
                 self._emit({"type": "stage.started", "trial": trial.id, "stage": stage})
             progress.step(trial.id, stage, step, steps, loss)
 
+        def warn(message: str) -> None:
+            self._emit({"type": "warning", "trial": trial.id, "message": message})
+
         try:
-            result = run_trial(prepared, trial, method, directory, report)
+            result = run_trial(prepared, trial, method, directory, report, warn)
         except TrialError as error:
             write_json(directory.result, failed_result(trial, str(error)).model_dump(by_alias=True))
             self._emit({"type": "trial.failed", "trial": trial.id, "error": str(error)})

@@ -6,7 +6,9 @@ export function onInterrupt(progress: Progress): { signal: AbortSignal; dispose:
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) process.exit(130);
-    progress.note(`${name === "SIGINT" ? "Ctrl-C" : name}: stopping after this step; once more stops now`);
+    progress.note(
+      `${name === "SIGINT" ? "Ctrl-C" : name}: stopping after this step, with a checkpoint; once more stops now`,
+    );
     controller.abort();
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);

@@ -25,7 +25,7 @@ command("quickstart", "the main job on the embedded model and data, end to end",
 command("run", "run an experiment: .ts, .js or .json", "espalier run experiment.ts --runs runs")
   .argument("[file]", "the experiment")
   .addOption(runsFolder())
-  .option("--resume <run>", "continue an interrupted run; finished trials are kept")
+  .option("--resume <run>", "continue an interrupted run where it stopped")
   .action(carried(async (options, file) => (await import("./run.js")).runCommand(file, options)));
 
 command("inspect", "a model's sites, shapes, and what each candidate costs", "espalier inspect minilm")

@@ -5,7 +5,7 @@ import { EspalierError } from "../errors.js";
 
 /** `error` as the user should read it, where the run in `directory` had begun and can be continued. */
 export function earlyEnd(error: unknown, directory: string): unknown {
-  const how = `Finished trials are kept. Continue with: espalier run --resume ${path.relative(process.cwd(), directory) || "."}`;
+  const how = `What is done is kept. Continue with: espalier run --resume ${path.relative(process.cwd(), directory) || "."}`;
   if (error instanceof Interrupted) return new Interrupted("The run was interrupted.", { mend: how, cause: error });
   if (error instanceof PythonCrashed) {
     return new EspalierError(error.message, { code: "run", mend: `${error.mend ?? ""} ${how}`.trim(), cause: error });

@@ -4,7 +4,7 @@ import { Interrupted, PythonCrashed, PythonError } from "../../src/bridge/errors
 import { earlyEnd } from "../../src/launch/early-end.js";
 
 const directory = path.resolve("runs", "mine-1");
-const how = "Finished trials are kept. Continue with: espalier run --resume runs/mine-1";
+const how = "What is done is kept. Continue with: espalier run --resume runs/mine-1";
 
 function raised(type: string, message: string): PythonError {
   return new PythonError({ type, code: "run", message, mend: null, traceback: "", cause: null });

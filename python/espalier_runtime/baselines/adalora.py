@@ -18,7 +18,27 @@ from espalier_runtime.backbone.sites import Site
 from espalier_runtime.baselines.peft_methods import ADAPTER, PeftModules, largest
 from espalier_runtime.errors import TrialError
 from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.training.checkpoint import Stateful
 from espalier_runtime.training.model import AdaptedModel
+
+
+class Allocator:
+    """The memory of PEFT's rank allocation: importances and their running means, and the ranks it settled on."""
+
+    FIELDS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+    def __init__(self, tuner: Any) -> None:
+        self._tuner = tuner
+
+    def state_dict(self) -> dict[str, Any]:
+        kept = {name: dict(getattr(self._tuner.rankallocator, name)) for name in self.FIELDS}
+        return {**kept, "pattern": self._tuner.peft_config[ADAPTER].rank_pattern}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        device = next(self._tuner.parameters()).device
+        for name in self.FIELDS:
+            setattr(self._tuner.rankallocator, name, {key: value.to(device) for key, value in state[name].items()})
+        self._tuner.peft_config[ADAPTER].rank_pattern = state["pattern"]
 
 
 class AdaLora(PeftModules):
@@ -44,6 +64,7 @@ class AdaLora(PeftModules):
         )
         super().__init__(backbone, config, sites, seed)
         self._method = method
+        self.allocator = Allocator(self.tuner)
 
     def penalty(self) -> Tensor:
         """w * mean over all P and Q of |P^T P - I|, |Q Q^T - I| (Frobenius)."""
@@ -84,6 +105,9 @@ class AdaLoraModel(AdaptedModel):
         """One loss a row, (batch,), each with the regulariser, so that their mean holds it once."""
         losses = super().losses(batch, gates)
         return losses + self.adapters.penalty() if torch.is_grad_enabled() else losses
+
+    def parts(self) -> dict[str, Stateful]:
+        return {"allocator": self.adapters.allocator}
 
     def stepped(self, step: int, steps: int) -> None:
         self.adapters.stepped(step, steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,8 @@ class RunDirectory:
     def writer(self) -> Iterator[None]:
         """Holds the run for this process: a run has one writer at a time.
 
-        The lock file names process and host. A lock of this host whose process is gone is stale and is taken over.
+        The lock file names process and host. A lock of this host whose process is gone is stale and is taken over;
+        what such a process had begun to write is removed.
         Raises EspalierError where another process holds it.
         """
         path = self.root / "writer.lock"
@@ -54,6 +56,11 @@ class RunDirectory:
         else:
             with os.fdopen(descriptor, "w") as file:
                 json.dump(mine, file)
+        for left in sorted(self.root.rglob(".*.tmp")):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
         try:
             yield
         finally:
@@ -70,6 +77,7 @@ class TrialDirectory:
         self.gates = root / "gates.parquet"
         self.structure = root / "structure.json"
         self.adapter = root / "adapter"
+        self.checkpoint = root / "checkpoint"
         self.predictions = root / "predictions.parquet"
         self.result = root / "result.json"
 

@@ -11,6 +11,7 @@ order, as in DARTS, arXiv 1806.09055); both lines see the same draw z. It costs 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,6 +51,13 @@ class BilevelGates:
             return
         z = self._opened.detach().clone().requires_grad_()
         self._inner.learn(self._held_out_gradient(z, self._batch(self._step)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The inner gates' state; the held-out rows of a step follow from its number."""
+        return self._inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._inner.load_state_dict(state)
 
     def _batch(self, step: int) -> list[int]:
         """The held-out rows of a step: a function of the step alone, so that a resumed search sees the same."""

@@ -7,6 +7,8 @@ the expected cost of the union is what the budget counts. The gradient passes th
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -57,6 +59,20 @@ class BudgetedGates:
         """p (tasks, candidates) at the budget and temperature that the search ends with."""
         with torch.no_grad():
             return self.probabilities(1, 1, self._spec.temperature[1])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "logits": self.logits.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "generator": self._generator.get_state(),
+            "history": self.history.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.logits.load_state_dict(state["logits"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._generator.set_state(state["generator"])
+        self.history.load_state_dict(state["history"])
 
     def probabilities(self, step: int, steps: int, temperature: float) -> Tensor:
         """p (tasks, candidates) of a step. Raises TrialError where they miss the budget."""

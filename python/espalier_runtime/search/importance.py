@@ -11,6 +11,8 @@ gate still gets a gradient, so that a candidate can come back.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,11 +24,18 @@ from espalier_runtime.structure.structure import fill, harden
 
 
 class ImportanceGates:
-    """Gates of the training loop: 0 or 1, the same for all tasks."""
+    """Gates of the training loop: 0 or 1, the same for all tasks; chosen on the CPU, whatever the model runs on."""
 
-    def __init__(self, tasks: int, space: Space, budget: int, spec: contract.ImportanceMethod) -> None:
+    def __init__(
+        self,
+        tasks: int,
+        space: Space,
+        budget: int,
+        spec: contract.ImportanceMethod,
+        device: torch.device | None = None,
+    ) -> None:
         self.history = GateHistory()
-        self._space, self._budget, self._spec = space, budget, spec
+        self._space, self._budget, self._spec, self._device = space, budget, spec, device
         self._sensitivity = torch.zeros(tasks, len(space.candidates))
         self._uncertainty = torch.zeros(tasks, len(space.candidates))
         self._step, self._steps = 0, 1
@@ -44,7 +53,7 @@ class ImportanceGates:
         mask = torch.zeros_like(self._sensitivity)
         best = self.scores().amax(0)
         mask[:, fill(best.argsort(descending=True, stable=True).tolist(), self._space, int(limit))] = 1.0
-        return mask
+        return mask.to(self._device)
 
     def learn(self, gradient: Tensor) -> None:
         self.history.gradient += float(gradient.abs().sum())
@@ -54,25 +63,23 @@ class ImportanceGates:
         self._uncertainty = decay * self._uncertainty + (1 - decay) * (now - self._sensitivity).abs()
         self.history.record(self._step, self._steps, self.scores())
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "sensitivity": self._sensitivity,
+            "uncertainty": self._uncertainty,
+            "history": self.history.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sensitivity, self._uncertainty = state["sensitivity"], state["uncertainty"]
+        self.history.load_state_dict(state["history"])
+
 
 def search_importance(problem: SearchProblem, spec: contract.ImportanceMethod, name: str) -> Found:
     """Trains all candidates under a falling budget, then fills it by score."""
-    gates = ImportanceGates(len(problem.tasks), problem.space, problem.budget, spec)
+    gates = ImportanceGates(len(problem.tasks), problem.space, problem.budget, spec, problem.backbone.device)
     model = problem.model()
-    done = problem.train(model, _OnDevice(gates, problem.backbone.device), spec.epochs)
+    done = problem.train(model, gates, spec.epochs)
     gates.history.check(name)
     structure = harden(gates.scores(), problem.space, problem.budget, problem.tasks, name)
     return Found(structure, model, gates.history, len(done.losses), done.step_ms)
-
-
-class _OnDevice:
-    """The mask is chosen on the CPU, whatever the model runs on."""
-
-    def __init__(self, gates: ImportanceGates, device: torch.device) -> None:
-        self._gates, self._device = gates, device
-
-    def open(self, step: int, steps: int) -> Tensor:
-        return self._gates.open(step, steps).to(self._device)
-
-    def learn(self, gradient: Tensor) -> None:
-        self._gates.learn(gradient)

@@ -7,6 +7,8 @@ a plain sum, lambda = 1 would shut every gate. W_up can take up 1/z, so lambda s
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -42,6 +44,18 @@ class PaperGates:
     def scores(self) -> Tensor:
         """z (tasks, candidates) as the search left it."""
         return torch.sigmoid(self.logits()).detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "logits": self.logits.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "history": self.history.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.logits.load_state_dict(state["logits"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.history.load_state_dict(state["history"])
 
 
 def search_paper(problem: SearchProblem, spec: contract.PaperMethod, name: str) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure
 from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint
 from espalier_runtime.training.loop import Report, TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
 
@@ -30,7 +32,8 @@ class SearchProblem:
     """`corpus` holds the training rows of all tasks; `new_heads` makes fresh heads, in the order of the tasks.
 
     `kept` are candidates beside the space that are settled already, outside the budget; the logits of learned gates
-    begin at `start` (tasks, candidates), or at zero.
+    begin at `start` (tasks, candidates), or at zero. `checkpoint` keeps the search's loops;
+    without it a search that is stopped starts anew.
     """
 
     backbone: Backbone
@@ -44,6 +47,7 @@ class SearchProblem:
     report: Report
     kept: Structure | None = None
     start: Tensor | None = None
+    checkpoint: TrialCheckpoint | None = None
 
     def costs(self) -> Tensor:
         """Parameters of each candidate, (candidates,)."""
@@ -62,9 +66,17 @@ class SearchProblem:
         return carve_by_task(self.corpus.task_ids, self.corpus.labels, fraction, self.seed)
 
     def train(
-        self, model: AdaptedModel, gates: Gates, epochs: float | None, held_out: Sequence[int] = ()
+        self,
+        model: AdaptedModel,
+        gates: Gates,
+        epochs: float | None,
+        held_out: Sequence[int] = (),
+        loop: str = "search",
     ) -> TrainReport:
-        """The training loop over the search's rows, less those `held_out`."""
+        """The training loop over the search's rows, less those `held_out`.
+
+        `loop` names its checkpoint; a search of several loops calls them "search/1", "search/2".
+        """
         return train(
             model,
             self.corpus.without(held_out) if held_out else self.corpus,
@@ -73,6 +85,7 @@ class SearchProblem:
             seed=self.seed,
             epochs=epochs or self.training.epochs,
             report=self.report,
+            checkpoint=Checkpoint() if self.checkpoint is None else self.checkpoint.of(loop),
         )
 
 
@@ -90,6 +103,12 @@ class GateHistory:
         if step % every == 0 or step == steps - 1:
             self.steps.append(step)
             self.values.append(values.detach().cpu().clone())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps, "values": self.values, "gradient": self.gradient}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps, self.values, self.gradient = state["steps"], state["values"], float(state["gradient"])
 
     def check(self, method: str) -> None:
         """Raises TrialError where gates got no gradient, never moved, or collapsed to all open or all shut."""

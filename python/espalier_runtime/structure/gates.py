@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 
 class Gates(Protocol):
-    """What the training loop asks of a search or of a fixed structure."""
+    """What the training loop asks of a search or of a fixed structure.
+
+    A search that is continued must go on as if it had never stopped: between two steps, `state_dict` gives all that
+    later steps depend on (logits, their optimiser, generators, the history), and `load_state_dict` takes it back. The
+    values may nest as those of `training/checkpoint.py`.
+    """
 
     def open(self, step: int, steps: int) -> Tensor | None:
         """The gate values z (tasks, candidates) of this step; None where all are open and none is learned."""
 
     def learn(self, gradient: Tensor) -> None:
         """Takes dL/dz (tasks, candidates) of the step that `open` began."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the gates of the next steps depend on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Becomes what `state_dict` described."""
 
 
 class FixedGates:
@@ -29,6 +40,13 @@ class FixedGates:
         return self._values
 
     def learn(self, gradient: Tensor) -> None:
+        """Nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the rows are given."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Nothing."""
 
 
@@ -46,6 +64,13 @@ class KeptGates:
 
     def learn(self, gradient: Tensor) -> None:
         self._inner.learn(gradient[:, self._rows.shape[1] :])
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the inner gates: the rows are given."""
+        return self._inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._inner.load_state_dict(state)
 
 
 class GateLogits(nn.Module):

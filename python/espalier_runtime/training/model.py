@@ -13,6 +13,7 @@ from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Batch
 from espalier_runtime.training.adaptation import Adaptation
+from espalier_runtime.training.checkpoint import Stateful
 
 
 class AdaptedModel(nn.Module):
@@ -80,6 +81,10 @@ class AdaptedModel(nn.Module):
     def trained(self) -> list[nn.Parameter]:
         """What the optimiser moves: adapters and heads, never the backbone."""
         return [*self.adapters.parameters(), *self.heads.parameters()]
+
+    def parts(self) -> dict[str, Stateful]:
+        """What later steps depend on beside the weights, for checkpoints."""
+        return {}
 
     def stepped(self, step: int, steps: int) -> None:
         """The optimiser has moved at `step` of `steps`, and the gradients still stand."""

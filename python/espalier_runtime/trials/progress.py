@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from espalier_runtime import contract
 from espalier_runtime.baselines.methods import Baseline
@@ -18,8 +20,9 @@ Emit = Callable[[dict[str, object]], None]
 class RunProgress:
     """Turns steps of a trial's stage into the share of the whole run that is done."""
 
-    def __init__(self, plan: contract.Plan, layers: int, emit: Emit) -> None:
-        self._emit = emit
+    def __init__(self, plan: contract.Plan, layers: int, emit: Emit, floor: float = 0.0) -> None:
+        """`floor` is how far the run had come before: it repeats steps, but its progress never goes back."""
+        self._emit, self._floor = emit, floor
         self._weights = {trial.id: _weights(plan, trial, layers) for trial in plan.trials}
         self._total = sum(sum(stages.values()) for stages in self._weights.values())
         self._before = 0.0
@@ -50,13 +53,24 @@ class RunProgress:
                 "step": step,
                 "steps": steps,
                 "loss": loss,
-                "done": min(1.0, done / self._total),
+                "done": max(self._floor, min(1.0, done / self._total)),
             }
         )
 
     def finish(self, trial: str) -> None:
         """The trial is over, whether it failed or not."""
         self._before += sum(self._weights[trial].values())
+
+
+def done_before(events: Path) -> float:
+    """The share of the run that was done when it was stopped; 0 where it is new, or had ended by itself."""
+    for line in reversed(events.read_text().splitlines()):
+        event = json.loads(line)
+        if event["type"] == "progress":
+            return float(event["done"])
+        if event["type"] == "run.finished" and event["status"] != "interrupted":
+            return 0.0
+    return 0.0
 
 
 def _weights(plan: contract.Plan, trial: contract.Trial, layers: int) -> dict[str, float]:

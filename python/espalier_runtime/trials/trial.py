@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import sys
 import time
@@ -17,8 +18,8 @@ from espalier_runtime.baselines.target import Target
 from espalier_runtime.errors import TrialError
 from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
-from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json, write_table
+from espalier_runtime.records.json import dumps
 from espalier_runtime.search.methods import Method, continues, find_structure
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
 from espalier_runtime.structure.gates import FixedGates
@@ -26,10 +27,12 @@ from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate
 from espalier_runtime.structure.structure import Structure, to_record
 from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint, Warn
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.loop import TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.trials.prepare import Prepared
+from espalier_runtime.trials.step_log import StepLog
 
 #: Every method of a plan: those that end in a structure, and the baselines that have none.
 TrialMethod = Method | Baseline
@@ -49,10 +52,16 @@ class Fitted:
 
 
 def run_trial(
-    prepared: Prepared, trial: contract.Trial, method: TrialMethod, directory: TrialDirectory, report: StageReport
+    prepared: Prepared,
+    trial: contract.Trial,
+    method: TrialMethod,
+    directory: TrialDirectory,
+    report: StageReport,
+    warn: Warn,
 ) -> contract.TrialResult:
     """Runs the trial and writes its files; result.json is written last, so that its presence says the trial is whole.
 
+    A trial that was stopped before goes on from its checkpoint, which is taken away when the trial is whole.
     Raises TrialError where the trial must not count: a loss or gates at fault, a structure over its budget.
     """
     directory.root.mkdir(parents=True, exist_ok=True)
@@ -60,37 +69,55 @@ def run_trial(
         directory.trial,
         {"trial": trial.model_dump(by_alias=True), "method": method.model_dump(by_alias=True)},
     )
-    log = EventLog(directory.events)
+    checkpoint = TrialCheckpoint(
+        directory.checkpoint, _key(prepared.plan, trial), prepared.plan.training.checkpoint_seconds, warn
+    )
+    log = StepLog(directory.events)
     try:
         torch.manual_seed(trial.seed)
         held_out = prepared.held_out(trial.seed)
 
         def logged(stage: str, step: int, steps: int, loss: float | None) -> None:
-            log.append({"type": "step", "stage": stage, "step": step, "steps": steps, "loss": loss})
+            log.step(stage, step, steps, loss)
             report(stage, step, steps, loss)
 
         prepared = prepared.at_rate(method.learning_rate)
         started = time.perf_counter()
-        found, target = start_of(prepared, trial, method, held_out, logged)
+        found, target = start_of(prepared, trial, method, held_out, logged, checkpoint)
         searched = time.perf_counter()
-        fitted = _fit(prepared, found, target, method, trial.seed, held_out, logged)
+        fitted = _fit(prepared, found, target, method, trial.seed, held_out, logged, checkpoint.of("fit"))
         fit = time.perf_counter()
         fitted.predictions = _evaluate(prepared, fitted, trial, logged)
         hardened = _hardened_scores(prepared, found)
         evaluated = time.perf_counter()
     finally:
         log.close()
-    seconds = contract.Seconds(search=searched - started, fit=fit - searched, evaluate=evaluated - fit)
+    seconds = contract.Seconds(
+        search=searched - started + checkpoint.seconds_before("search"),
+        fit=fit - searched + checkpoint.seconds_before("fit"),
+        evaluate=evaluated - fit,
+    )
     result = _result(prepared, trial, found, fitted, hardened, seconds)
     _write(prepared, directory, found, fitted, result)
+    checkpoint.clear()
     return result
 
 
+def _key(plan: contract.Plan, trial: contract.Trial) -> str:
+    """What a checkpoint must have been written for, if the trial is to go on from it."""
+    return hashlib.sha256(f"{trial.id} {dumps(plan.model_dump(by_alias=True))}".encode()).hexdigest()
+
+
 def start_of(
-    prepared: Prepared, trial: contract.Trial, method: TrialMethod, held_out: list[int], report: StageReport
+    prepared: Prepared,
+    trial: contract.Trial,
+    method: TrialMethod,
+    held_out: list[int],
+    report: StageReport,
+    checkpoint: TrialCheckpoint,
 ) -> tuple[Found | None, Target]:
     """What the fit of `trial` begins with, and the search that led there; a baseline has none."""
-    problem = _problem(prepared, method, trial, held_out, report)
+    problem = _problem(prepared, method, trial, held_out, report, checkpoint)
     if isinstance(method, Baseline):
         return None, build(problem, method)
     found = find_structure(problem, method, trial.draw)
@@ -110,7 +137,12 @@ def target_of(structure: Structure, prepared: Prepared, seed: int) -> Target:
 
 
 def _problem(
-    prepared: Prepared, method: TrialMethod, trial: contract.Trial, held_out: list[int], report: StageReport
+    prepared: Prepared,
+    method: TrialMethod,
+    trial: contract.Trial,
+    held_out: list[int],
+    report: StageReport,
+    checkpoint: TrialCheckpoint,
 ) -> SearchProblem:
     # Saliency reads the frozen model's loss gradient, which a head of zeros does not have.
     probe = True if isinstance(method, contract.SaliencyMethod) else None
@@ -125,6 +157,7 @@ def _problem(
         seed=trial.seed,
         new_heads=lambda: prepared.new_heads(held_out, probe=probe),
         report=lambda step, steps, loss: report("search", step, steps, loss),
+        checkpoint=checkpoint,
     )
 
 
@@ -143,6 +176,7 @@ def _fit(
     seed: int,
     held_out: list[int],
     report: StageReport,
+    checkpoint: Checkpoint,
 ) -> Fitted:
     training = prepared.plan.training
     warm = found is not None and not isinstance(method, Baseline) and continues(method)
@@ -160,6 +194,7 @@ def _fit(
         epochs=training.epochs,
         report=lambda step, steps, loss: report("fit", step, steps, loss),
         held_out=held_out,
+        checkpoint=checkpoint,
     )
     return Fitted(target, model, done, [])
 

@@ -34,6 +34,11 @@ export const TrainingSchema = z
       .default("probe")
       .describe("probe: the head starts as a linear model fitted on the frozen backbone's features"),
     earlyStopping: EarlyStoppingSchema.nullable().default(null),
+    checkpointSeconds: z
+      .number()
+      .min(0)
+      .default(60)
+      .describe("seconds between two checkpoints of a trial; 0: after each step"),
     device: z.enum(["auto", "cpu", "cuda"]).default("auto"),
     threads: count.nullable().default(null).describe("CPU threads; null: torch's own choice"),
   })

@@ -1,0 +1,41 @@
+"""The order in which a loop sees its rows: epoch after epoch, batch after batch, and where in it the loop stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from espalier_runtime.tasks.batching import training_batches
+
+
+class BatchOrder:
+    """Endless batches of `rows`, in an order that the seed alone sets."""
+
+    def __init__(self, rows: Sequence[int], lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        """`lengths` are those of `rows`, in tokens."""
+        self._rows, self._lengths, self._batch_size, self._seed = list(rows), list(lengths), batch_size, seed
+        self._epoch, self._place = 0, 0
+        self._batches = self._of_epoch()
+
+    def next(self) -> list[int]:
+        """The rows of the next batch."""
+        if self._place == len(self._batches):
+            self._epoch, self._place = self._epoch + 1, 0
+            self._batches = self._of_epoch()
+        self._place += 1
+        return [self._rows[index] for index in self._batches[self._place - 1]]
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether the last batch was the last of its epoch."""
+        return self._place == len(self._batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self._epoch, "place": self._place}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._epoch, self._place = state["epoch"], state["place"]
+        self._batches = self._of_epoch()
+
+    def _of_epoch(self) -> list[list[int]]:
+        return training_batches(self._lengths, self._batch_size, self._seed, self._epoch)

@@ -13,7 +13,7 @@ import { followEvents } from "./runs/follow.js";
 import { createRunDirectory, files } from "./runs/layout.js";
 import { readPlan, readRecord, readStructure } from "./runs/read.js";
 
-export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "directory"> {
+export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "directory" | "uses"> {
   /** The folder that takes the run's directory; default: runs. */
   runsFolder?: string;
   /** The folder that the experiment's relative paths start from; default: the working directory. */
@@ -81,7 +81,7 @@ export function openRun(directory: string): OpenRun {
 async function execute(plan: Plan, directory: string, options: RunOptions): Promise<RunRecord> {
   options.onDirectory?.(directory);
   await mkdir(directory, { recursive: true });
-  await using launcher = await launchInProcess({ ...options, directory });
+  await using launcher = await launchInProcess({ ...options, directory, uses: plan });
   try {
     return await launcher.run(plan, directory, options);
   } catch (error) {

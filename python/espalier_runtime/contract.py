@@ -13,7 +13,10 @@ class EmbeddedBackbone(BaseModel):
     )
     source: Literal["embedded"]
     name: Annotated[
-        Literal["minilm"], Field(description="minilm: all-MiniLM-L6-v2, 6 layers x 384")
+        Literal["minilm", "smollm2"],
+        Field(
+            description="minilm: the encoder all-MiniLM-L6-v2, 6 layers x 384; smollm2: the decoder SmolLM2-135M, 30 layers x 576"
+        ),
     ]
 
 
@@ -1424,8 +1427,10 @@ class Training(BaseModel):
         int, Field(alias="maxLength", description="word pieces a row is cut to", ge=4)
     ] = 128
     pooling: Annotated[
-        Literal["mean", "first"],
-        Field(description="what the head reads: mean of the tokens, or the first"),
+        Literal["mean", "first", "last"],
+        Field(
+            description="what the head reads: mean of the tokens, the first, or the last, which in a decoder has seen them all"
+        ),
     ] = "mean"
     head_init: Annotated[
         Literal["probe", "zero"],

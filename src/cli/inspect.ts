@@ -19,12 +19,13 @@ export async function inspectCommand(model: string, options: CommonOptions): Pro
   if (model === "") {
     throw new EspalierError("inspect: the model's name is empty", {
       code: "input",
-      mend: "Give minilm, a folder, or a name on the Hub.",
+      mend: "Give minilm, smollm2, a folder, or a name on the Hub.",
     });
   }
   const backbone = BackboneSchema.parse(await backboneOf(model));
   const progress = progressFor(options);
   await using launcher = await launchInProcess({
+    uses: { backbone },
     onProgress: (line, done) => progress.setUp(line, done),
     onWarning: (message) => progress.note(`note: ${message}`),
   }).finally(() => progress.end());
@@ -40,9 +41,9 @@ const wholeSpace = SpaceSchema.parse({
   kinds: [{ kind: "lora" }, { kind: "bottleneck" }],
 });
 
-/** "minilm" is the embedded model, an existing folder or a path is a folder, anything else a name on the Hub. */
+/** "minilm" and "smollm2" are the embedded models, an existing folder or a path is a folder, anything else a name on the Hub. */
 async function backboneOf(model: string): Promise<BackboneInput> {
-  if (model === "minilm") return { source: "embedded", name: "minilm" };
+  if (model === "minilm" || model === "smollm2") return { source: "embedded", name: model };
   const isFolder = await stat(model).then(
     (info) => info.isDirectory(),
     () => false,

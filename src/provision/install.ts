@@ -64,7 +64,12 @@ export function followPip(total: number, onProgress: OnProgress): (line: string)
   };
 }
 
-async function runPip(
+/**
+ * `pip install` of `what` into the environment of `python`.
+ *
+ * @throws EspalierError ("environment") with pip's own last words
+ */
+export async function runPip(
   python: string,
   what: readonly string[],
   env: NodeJS.ProcessEnv,

@@ -7,13 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Pooling = Literal["mean", "first"]
+Pooling = Literal["mean", "first", "last"]
 
 
 def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
-    """(batch, hidden) from states (batch, seq, hidden): the mean over the mask's tokens, or the first token."""
+    """(batch, hidden) from states (batch, seq, hidden): the mean over the mask's tokens, or the first or last of them.
+
+    The rows are padded on the right.
+    """
     if pooling == "first":
         return states[:, 0]
+    if pooling == "last":
+        return states[torch.arange(len(states), device=states.device), attention_mask.sum(1) - 1]
     mask = attention_mask.unsqueeze(-1).to(states.dtype)
     return (states * mask).sum(1) / mask.sum(1)
 

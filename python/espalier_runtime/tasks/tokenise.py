@@ -23,7 +23,10 @@ class TokenIds:
 
 
 def encode(tokenizer: Any, examples: Sequence[Example], max_length: int) -> list[TokenIds]:
-    """The examples' tokens, at most `max_length` each; of a pair the longer text is shortened first."""
+    """The examples' tokens, at most `max_length` each; of a pair the longer text is shortened first.
+
+    A tokeniser that puts nothing between the texts of a pair, as most of decoders do, gets a line break there.
+    """
     whole = _encode(tokenizer, examples, None)
     too_long = [row for row, tokens in enumerate(whole) if len(tokens.input_ids) > max_length]
     shortened = _encode(tokenizer, [examples[row] for row in too_long], max_length)
@@ -41,9 +44,10 @@ def _encode(tokenizer: Any, examples: Sequence[Example], max_length: int | None)
     if not examples:
         return []
     pairs = [example.text_pair for example in examples]
+    between = "" if _separates(tokenizer) else "\n"
     output = tokenizer(
         [example.text for example in examples],
-        None if pairs[0] is None else pairs,
+        None if pairs[0] is None else [f"{between}{pair}" for pair in pairs],
         max_length=max_length,
         truncation="longest_first" if max_length is not None else False,
         padding=False,
@@ -52,3 +56,8 @@ def _encode(tokenizer: Any, examples: Sequence[Example], max_length: int | None)
     ids = output["input_ids"]
     types = output.get("token_type_ids") or [None] * len(ids)
     return [TokenIds(row, kinds, max_length is not None) for row, kinds in zip(ids, types, strict=True)]
+
+
+def _separates(tokenizer: Any) -> bool:
+    """Whether a pair gets more special tokens than a single text."""
+    return int(tokenizer.num_special_tokens_to_add(pair=True)) > int(tokenizer.num_special_tokens_to_add(pair=False))

@@ -102,6 +102,11 @@ def prepare(plan: contract.Plan) -> Prepared:
         torch.set_num_threads(plan.training.threads)
     tasks = tuple(load_task(task) for task in plan.tasks)
     backbone = load_backbone(plan.backbone, device)
+    if backbone.tokenizer is None:
+        raise InputError(
+            f"backbone: {backbone.reference} ({backbone.family}) reads images, but every task is text",
+            mend="Use a model of a text family; `espalier inspect` works for this one all the same.",
+        )
     space = build_space(plan.space, backbone.sites)
     budget = budget_of(plan.budget, space, backbone.parameters)
     _check_top_layers(plan, space, backbone)

@@ -6,10 +6,11 @@ import torch
 from espalier_runtime.backbone.heads import Head, pool
 
 
-def test_mean_pooling_reads_the_masks_tokens_only() -> None:
+def test_pooling_reads_the_masks_tokens_only() -> None:
     states = torch.tensor([[[1.0], [3.0], [100.0]]])
     assert pool(states, torch.tensor([[1, 1, 0]]), "mean").tolist() == [[2.0]]
     assert pool(states, torch.tensor([[1, 1, 0]]), "first").tolist() == [[1.0]]
+    assert pool(states, torch.tensor([[1, 1, 0]]), "last").tolist() == [[3.0]]
 
 
 def test_a_fresh_head_gives_every_class_the_same_chance() -> None:

@@ -52,3 +52,15 @@ def test_a_tokeniser_without_token_types_gives_none() -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_input_names=["input_ids", "attention_mask"])
     (tokens,) = encode(tokenizer, [Example("hello you", None, 0)], 8)
     assert (tokens.input_ids, tokens.token_type_ids) == ([1, 0], None)
+
+
+def test_a_tokeniser_that_puts_nothing_between_two_texts_gets_a_line_break_there() -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(WordLevel({"?": 0, "a": 1, "b": 2, "\n": 3}, unk_token="?"))
+    words.pre_tokenizer = Split("", "isolated")  # type: ignore[assignment]
+    (tokens,) = encode(PreTrainedTokenizerFast(tokenizer_object=words), [Example("aa", "bbb", 0)], 5)
+    assert tokens.input_ids == [1, 1, 3, 2, 2]

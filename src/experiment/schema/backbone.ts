@@ -29,7 +29,11 @@ const mapping = MappingSchema.nullable()
 export const EmbeddedBackboneSchema = z
   .strictObject({
     source: z.literal("embedded"),
-    name: z.enum(["minilm"]).describe("minilm: all-MiniLM-L6-v2, 6 layers x 384"),
+    name: z
+      .enum(["minilm", "smollm2"])
+      .describe(
+        "minilm: the encoder all-MiniLM-L6-v2, 6 layers x 384; smollm2: the decoder SmolLM2-135M, 30 layers x 576",
+      ),
   })
   .meta({ id: "EmbeddedBackbone" });
 export const FolderBackboneSchema = z

@@ -26,9 +26,11 @@ export const TrainingSchema = z
     gradientClip: z.number().positive().default(1).describe("largest norm of the gradient"),
     maxLength: z.int().min(4).default(128).describe("word pieces a row is cut to"),
     pooling: z
-      .enum(["mean", "first"])
+      .enum(["mean", "first", "last"])
       .default("mean")
-      .describe("what the head reads: mean of the tokens, or the first"),
+      .describe(
+        "what the head reads: mean of the tokens, the first, or the last, which in a decoder has seen them all",
+      ),
     headInit: z
       .enum(["probe", "zero"])
       .default("probe")

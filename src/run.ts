@@ -83,9 +83,21 @@ async function execute(plan: Plan, directory: string, options: RunOptions): Prom
   await mkdir(directory, { recursive: true });
   await using launcher = await launchInProcess({ ...options, directory, uses: plan });
   try {
-    return await launcher.run(plan, directory, options);
+    const record = await launcher.run(plan, directory, options);
+    await report(directory, options);
+    return record;
   } catch (error) {
     throw (await hasBegun(directory)) ? earlyEnd(error, directory) : error;
+  }
+}
+
+/** What was trained does not depend on its picture: a report that cannot be written is a warning. */
+async function report(directory: string, { onWarning }: RunOptions): Promise<void> {
+  try {
+    const { writeReport } = await import("./report/html/write.js");
+    await writeReport(directory);
+  } catch (error) {
+    onWarning?.(`the report could not be written: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

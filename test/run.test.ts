@@ -46,6 +46,7 @@ test("a run tells its events to its caller and to whoever follows the directory,
   const structure = await opened.structure("saliency-seed0");
   expect(structure?.parameters.union).toBe(record.rows[0]?.parameters.union);
   expect(await opened.structure("none-such")).toBeUndefined();
+  expect(await readdir(record.run)).toContain("report.html");
 });
 
 test("a run that is stopped before it begins leaves nothing behind", async () => {

@@ -17,5 +17,5 @@ export { type ScoreAgainstOptions, scoreAgainst } from "./score-against.js";
 export { secondsByStage } from "./seconds-by-stage.js";
 export { chosenCells, gateCells, type MapView, type StructureCell } from "./structure-cells.js";
 export { type StructureMapOptions, structureMap } from "./structure-map.js";
-export { type Overlap, overlaps, structureOverlap } from "./structure-overlap.js";
+export { overlaps, type PairOverlap, structureOverlap } from "./structure-overlap.js";
 export { type TrainingCurvesOptions, trainingCurves } from "./training-curves.js";

@@ -1,12 +1,13 @@
 /** How much the structures of two seeds have in common. */
 import * as Plot from "@observablehq/plot";
 import type { Structure } from "../experiment/records.js";
+import { compareStructures } from "../runs/structure-comparison.js";
 import { defaultWidth, drawFigure, emptyFigure, type FigureOptions } from "./figure.js";
 import { textWidth } from "./labels.js";
 import { probability } from "./numbers.js";
 import { accent, background, ink } from "./palette.js";
 
-export interface Overlap {
+export interface PairOverlap {
   a: string;
   b: string;
   /** Parameters that both chose, of those that either chose; 1 where neither chose any. */
@@ -14,13 +15,15 @@ export interface Overlap {
 }
 
 /** The overlap of every two of the named structures, each with itself too. */
-export function overlaps(structures: Readonly<Record<string, Structure>>): Overlap[] {
-  const chosen = Object.entries(structures).map(([name, structure]) => ({ name, costs: costsOf(structure) }));
-  return chosen.flatMap((a) => chosen.map((b) => ({ a: a.name, b: b.name, share: shareOf(a.costs, b.costs) })));
+export function overlaps(structures: Readonly<Record<string, Structure>>): PairOverlap[] {
+  const entries = Object.entries(structures);
+  return entries.flatMap(([a, first]) =>
+    entries.map(([b, second]) => ({ a, b, share: compareStructures(first, second).parameters.jaccard })),
+  );
 }
 
 /** A square a pair, as full as the share they have in common. */
-export function structureOverlap(pairs: readonly Overlap[], options: FigureOptions = {}): SVGSVGElement {
+export function structureOverlap(pairs: readonly PairOverlap[], options: FigureOptions = {}): SVGSVGElement {
   const name = "what the structures of two trials have in common";
   const names = [...new Set(pairs.map((pair) => pair.a))];
   if (names.length < 2) return emptyFigure(name, "Only one structure was found: there is nothing to compare.", options);
@@ -45,19 +48,19 @@ export function structureOverlap(pairs: readonly Overlap[], options: FigureOptio
       marks: [
         Plot.axisX({ tickSize: 0, tickRotate: slanted ? -45 : 0 }),
         Plot.axisY({ tickSize: 0 }),
-        Plot.cell(pairs as Overlap[], {
+        Plot.cell(pairs as PairOverlap[], {
           x: "b",
           y: "a",
           fill: accent,
-          fillOpacity: (pair: Overlap) => pair.share,
+          fillOpacity: (pair: PairOverlap) => pair.share,
           rx: 2,
-          title: (pair: Overlap) => `${pair.a} and ${pair.b}: ${(100 * pair.share).toFixed(0)}% in common`,
+          title: (pair: PairOverlap) => `${pair.a} and ${pair.b}: ${(100 * pair.share).toFixed(0)}% in common`,
         }),
-        Plot.text(pairs as Overlap[], {
+        Plot.text(pairs as PairOverlap[], {
           x: "b",
           y: "a",
-          text: (pair: Overlap) => (side < 24 ? "" : pair.share === 1 ? "1" : probability(pair.share)),
-          fill: (pair: Overlap) => (pair.share > 0.74 ? background : ink),
+          text: (pair: PairOverlap) => (side < 24 ? "" : pair.share === 1 ? "1" : probability(pair.share)),
+          fill: (pair: PairOverlap) => (pair.share > 0.74 ? background : ink),
           pointerEvents: "none",
         }),
       ],
@@ -66,24 +69,4 @@ export function structureOverlap(pairs: readonly Overlap[], options: FigureOptio
     },
     options,
   );
-}
-
-function costsOf(structure: Structure): Map<string, number> {
-  return new Map(
-    structure.candidates.map(({ site, kind, start, size, parameters }) => [
-      `${site}/${kind}[${start}:${start + size}]`,
-      parameters,
-    ]),
-  );
-}
-
-function shareOf(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): number {
-  let both = 0;
-  let either = 0;
-  for (const key of new Set([...a.keys(), ...b.keys()])) {
-    const cost = a.get(key) ?? b.get(key)!;
-    either += cost;
-    if (a.has(key) && b.has(key)) both += cost;
-  }
-  return either === 0 ? 1 : both / either;
 }

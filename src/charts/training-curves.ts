@@ -1,4 +1,4 @@
-/** Training curves: the loss over the steps of one stage, a line a trial, named by their methods. */
+/** Training curves: the loss over the steps of one stage, smoothed, a line a trial, named by their methods. */
 import * as Plot from "@observablehq/plot";
 import type { LossCurve } from "../runs/curves.js";
 import { defaultWidth, drawFigure, emptyFigure, type FigureOptions } from "./figure.js";
@@ -10,11 +10,16 @@ export interface TrainingCurvesOptions extends FigureOptions {
   stage?: "search" | "fit";
 }
 
-/** The curves of one stage; those of other stages are left out. The axis is logarithmic where losses span more than 20 to 1. */
+/**
+ * The curves of one stage; those of other stages are left out. A point is the mean of the losses about it, over a twelfth of the
+ * curve: batches of several tasks have losses of several sizes. The axis is logarithmic where the means span more than 20 to 1.
+ */
 export function trainingCurves(curves: readonly LossCurve[], options: TrainingCurvesOptions = {}): SVGSVGElement {
   const { stage = "fit", width = defaultWidth } = options;
   const name = `loss during the ${stage}`;
-  const shown = curves.filter((curve) => curve.stage === stage && curve.points.length > 0);
+  const shown = curves
+    .filter((curve) => curve.stage === stage && curve.points.length > 0)
+    .map((curve) => ({ ...curve, points: smooth(curve.points) }));
   if (shown.length === 0) return emptyFigure(name, `No trial has a ${stage} with a loss yet.`, options);
   const methods = [...new Set(shown.map((curve) => curve.method))];
   const losses = shown.flatMap((curve) => curve.points.map((point) => point.loss));
@@ -50,7 +55,7 @@ export function trainingCurves(curves: readonly LossCurve[], options: TrainingCu
         Plot.axisY({
           ticks: 5,
           tickFormat: "~g",
-          label: logarithmic ? "loss (log scale)" : "loss",
+          label: `loss, running mean${logarithmic ? " (log scale)" : ""}`,
           labelArrow: "none",
         }),
         // The first method is the answer: it is drawn last, above the others.
@@ -67,4 +72,12 @@ export function trainingCurves(curves: readonly LossCurve[], options: TrainingCu
     },
     options,
   );
+}
+
+function smooth(points: LossCurve["points"]): LossCurve["points"] {
+  const reach = Math.floor(points.length / 24);
+  return points.map(({ step }, index) => {
+    const near = points.slice(Math.max(0, index - reach), index + reach + 1);
+    return { step, loss: near.reduce((sum, point) => sum + point.loss, 0) / near.length };
+  });
 }

@@ -55,6 +55,17 @@ command(
     ),
   );
 
+command("report", "a run as one HTML file, or its tables", "espalier report latest --format md")
+  .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
+  .addOption(
+    new Option("--format <format>", "html: the whole report; md, latex, csv: the tables")
+      .choices(["html", "md", "latex", "csv"])
+      .default("html"),
+  )
+  .option("--output <file>", "where to write; default: html into the run's directory, tables to stdout")
+  .addOption(runsFolder())
+  .action(carried(async (options, run) => (await import("./report.js")).reportCommand(run!, options)));
+
 command(
   "export",
   "take the answer's adapter away, reloaded and compared",

@@ -7,7 +7,7 @@ import { resultsLegend, resultsTable } from "./results-table.js";
 import { drawStructure } from "./structure-drawing.js";
 
 /** Table, structure, exports and directory, as `espalier run` and `espalier show` print them. */
-export function runReport({ record, structure, failures }: Outcome, paint: Paint): string {
+export function runReport({ record, structure, failures, report }: Outcome, paint: Paint): string {
   const [answer] = record.rows;
   const backbone =
     answer === undefined || answer.parameters.fraction === 0
@@ -26,6 +26,7 @@ export function runReport({ record, structure, failures }: Outcome, paint: Paint
         (entry) =>
           `adapter of ${entry.task} (${entry.to}, reloaded, largest difference ${entry.maxDifference.toExponential(1)}):\n  ${relative(entry.path)}`,
       ),
+      ...(report === undefined ? [] : [`report: ${relative(report)}`]),
       `run ${record.status} in ${duration(record.seconds)}: ${relative(record.run)}`,
     ].join("\n"),
   ];

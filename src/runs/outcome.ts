@@ -1,5 +1,8 @@
 /** What came of a run, beside its record: the structure that stands for it, and why trials failed. */
+import { stat } from "node:fs/promises";
+import path from "node:path";
 import type { RunRecord, Structure } from "../experiment/records.js";
+import { files } from "./layout.js";
 import { readPlan, readResult, readStructure } from "./read.js";
 
 export interface Failure {
@@ -12,6 +15,8 @@ export interface Outcome {
   /** The answer's, of the first of its trials that finished. */
   structure: Structure | undefined;
   failures: Failure[];
+  /** The path of report.html; undefined where there is none. */
+  report?: string | undefined;
 }
 
 /** @throws EspalierError ("input") where a file of the run is damaged */
@@ -25,5 +30,7 @@ export async function readOutcome(record: RunRecord): Promise<Outcome> {
     if (result?.status === "failed") failures.push({ trial: id, error: result.error ?? "for a reason unknown" });
     else if (method === answer) structure ??= await readStructure(record.run, id);
   }
-  return { record, structure, failures };
+  const report = path.join(record.run, files.report);
+  const hasReport = await stat(report).catch(() => undefined);
+  return { record, structure, failures, report: hasReport === undefined ? undefined : report };
 }

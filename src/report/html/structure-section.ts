@@ -1,0 +1,51 @@
+/** The learned structure: the answer's maps, how its gates came to them, and whether other seeds found the same. */
+import { html } from "hono/html";
+import { chosenCells, gateCells, type MapView, overlaps, structureMap, structureOverlap } from "../../charts/index.js";
+import type { WholeRun } from "../../runs/whole.js";
+import { figure, type Html } from "./figure.js";
+
+export function structureSection({ plan, structures, gates }: WholeRun): Html {
+  const trials = plan.trials.filter((trial) => trial.method === plan.methods[0]!.name && structures[trial.id]);
+  const [first] = trials;
+  if (first === undefined) return html``;
+  const structure = structures[first.id]!;
+  if (structure.candidates.length === 0) return html``;
+  const history = gates[first.id];
+  const found = Object.fromEntries(trials.map((trial) => [nameOf(trial), structures[trial.id]!]));
+  return html`<section><h2>Structure</h2>
+<p>Of ${first.method}, seed ${String(first.seed)}. A cell is a layer and a slot; the number is the rank or width chosen there, and a full cell has all that was offered.</p>
+<div class="figures">
+${viewsOf(structure.tasks).map(([title, view]) => figure(title, "", (options) => structureMap(chosenCells(structure, view), { ...options, name: title })))}
+</div>
+${
+  history === undefined
+    ? ""
+    : html`<h3>How the gates came to it</h3>
+<p>The share of each place that is open: at first, half way, and at the end of the search, for the task that wants it most.</p>
+<div class="figures">${momentsOf(history.steps).map((index) => figure(`Step ${history.steps[index]}.`, "", (options) => structureMap(gateCells(history, index), { ...options, name: `gates at step ${history.steps[index]}` })))}</div>`
+}
+<h3>Do other seeds find it too?</h3>
+<div class="figures">
+${figure("Overlap.", "The parameters that both seeds chose, of those that either chose.", (options) => structureOverlap(overlaps(found), options))}
+</div></section>`;
+
+  function nameOf(trial: (typeof trials)[0]): string {
+    return plan.trials.some((other) => other.method === trial.method && other.draw !== trial.draw)
+      ? `draw ${trial.draw}, seed ${trial.seed}`
+      : `seed ${trial.seed}`;
+  }
+}
+
+/** One map for all tasks; where there are several, also one a task and one for what they share. */
+function viewsOf(tasks: readonly string[]): [string, MapView][] {
+  if (tasks.length === 1) return [[tasks[0]!, "union"]];
+  return [
+    ["All that any task uses.", "union"],
+    ...tasks.map((task): [string, MapView] => [`Only what ${task} uses.`, { task }]),
+    ["What all tasks share.", "shared"],
+  ];
+}
+
+function momentsOf(steps: readonly number[]): number[] {
+  return [...new Set([0, Math.floor((steps.length - 1) / 2), steps.length - 1])];
+}

@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { toCsv } from "../../src/report/tables/csv.js";
+import { toLatex } from "../../src/report/tables/latex.js";
+import { toMarkdown } from "../../src/report/tables/markdown.js";
+import { resultTables } from "../../src/report/tables/results.js";
+import { syntheticRun } from "../fixtures/synthetic-run.js";
+
+const whole = syntheticRun({ steps: 2 }).record!;
+const row = { ...whole.rows[0]!, mean: 0.97512, ci95: [0.97, 0.98] as [number, number] };
+const rival = { ...whole.rows[2]!, method: "top_2 & <b>", mean: 0.9634, ci95: null, failed: 1 };
+const comparison = { ...whole.comparisons[0]!, b: rival.method, difference: 0.0117, verdict: "better" as const };
+const record = { rows: [row, rival], comparisons: [comparison] };
+
+test("a table has a line a method, the answer first, with what its comparison says", () => {
+  const [table] = resultTables(record);
+  expect(table!.caption).toBe("accuracy x 100 on test, 3 seeds");
+  expect(table!.rows[0]!.slice(0, 3)).toEqual(["budgeted", "97.5", "97.0 to 98.0"]);
+  expect(table!.rows[0]!.at(-1)).toBe("the answer");
+  expect(table!.rows[1]!.slice(1, 3)).toEqual(["96.3", "\u2013"]);
+  expect(table!.rows[1]!.at(-1)).toBe("better +1.2 (1 failed)");
+});
+
+test("Markdown and LaTeX take any name as text", () => {
+  const tables = resultTables(record);
+  expect(toMarkdown(tables)).toContain("| top\\_2 & \\<b\\> |  96.3 |");
+  const latex = toLatex(tables);
+  expect(latex).toContain("top\\_2 \\& \\textless{}b\\textgreater{} & 96.3 & -- &");
+  expect(latex).toContain("\\begin{tabular}{lrrrrrl}");
+});
+
+test("a method whose trials all failed is a line without numbers", () => {
+  const [table] = resultTables({ rows: [row, { ...rival, mean: null, failed: 3 }], comparisons: [] });
+  expect(table!.rows[1]).toEqual([
+    "top_2 & <b>",
+    "\u2013",
+    "\u2013",
+    "\u2013",
+    "\u2013",
+    "\u2013",
+    "\u2013 (3 failed)",
+  ]);
+});
+
+test("CSV keeps all digits, quotes what needs it, and leaves out what is not known", () => {
+  const [head, first, second] = toCsv({
+    rows: [row, { ...rival, method: 'a "quoted", name' }],
+    comparisons: [],
+  }).split("\n") as [string, string, string];
+  const column = (name: string) => head.split(",").indexOf(name);
+  expect(first.split(",")[column("mean")]).toBe("0.97512");
+  expect(first.split(",")[column("step_ms_predicted")]).toBe("");
+  expect(second).toContain('snips,"a ""quoted"", name",accuracy,test,3,1,0.9634,,,');
+});

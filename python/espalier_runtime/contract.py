@@ -236,6 +236,12 @@ class PaperMethod(BaseModel):
             ge=0.0,
         ),
     ] = 0.005
+    combine: Annotated[
+        Literal["gate", "softmax", "bernoulli"],
+        Field(
+            description="how a task combines a site's paths: gate: each under its own gate; softmax: shares that sum to 1; bernoulli: random choices, normalised, as Polytropon"
+        ),
+    ] = "gate"
     level: Annotated[
         Literal["single", "bilevel"],
         Field(
@@ -988,7 +994,13 @@ class Chosen(BaseModel):
         ),
     ]
     kind: Literal["lora", "bottleneck"]
-    start: Annotated[int, Field(description="first rank or width of the chunk", ge=0)]
+    start: Annotated[
+        int,
+        Field(
+            description="first rank or width of the chunk, counted through the site's paths",
+            ge=0,
+        ),
+    ]
     size: Annotated[int, Field(description="how many ranks or widths it holds", ge=1)]
     parameters: Annotated[int, Field(ge=1)]
     tasks: Annotated[
@@ -998,6 +1010,15 @@ class Chosen(BaseModel):
         dict[str, float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]],
         Field(description="per task: the probability or score that chose it"),
     ]
+    path: Annotated[
+        int, Field(description="which of the site's adapters it belongs to", ge=0)
+    ] = 0
+    weights: Annotated[
+        dict[str, float],
+        Field(
+            description="per task that mixes several paths: the path's share; a task that is not named takes it whole"
+        ),
+    ] = {}
 
 
 class TaskScore(BaseModel):
@@ -1293,6 +1314,12 @@ class BudgetedMethod(BaseModel):
             ge=0.0,
         ),
     ] = 0.005
+    combine: Annotated[
+        Literal["gate", "softmax", "bernoulli"],
+        Field(
+            description="how a task combines a site's paths: gate: each under its own gate; softmax: shares that sum to 1; bernoulli: random choices, normalised, as Polytropon"
+        ),
+    ] = "gate"
     level: Annotated[
         Literal["single", "bilevel"],
         Field(
@@ -1611,6 +1638,14 @@ class Space(BaseModel):
         list[int] | None,
         Field(description="layers that may be adapted; null: all", min_length=1),
     ] = None
+    paths: Annotated[
+        int,
+        Field(
+            description="E, how many adapters of each kind a site has; each task combines them in its own way",
+            ge=1,
+            le=16,
+        ),
+    ] = 1
     kinds: Annotated[list[LoraKind | BottleneckKind], Field(min_length=1)]
 
 

@@ -14,11 +14,16 @@ export const ChosenSchema = z
     layer: z.int().min(0),
     slot: SlotSchema,
     kind: z.enum(["lora", "bottleneck"]),
-    start: z.int().min(0).describe("first rank or width of the chunk"),
+    start: z.int().min(0).describe("first rank or width of the chunk, counted through the site's paths"),
     size: z.int().min(1).describe("how many ranks or widths it holds"),
     parameters: z.int().min(1),
     tasks: z.array(z.string()).min(1).describe("the tasks that use it"),
     scores: z.record(z.string(), real).describe("per task: the probability or score that chose it"),
+    path: z.int().min(0).default(0).describe("which of the site's adapters it belongs to"),
+    weights: z
+      .record(z.string(), z.number())
+      .default({})
+      .describe("per task that mixes several paths: the path's share; a task that is not named takes it whole"),
   })
   .meta({ id: "Chosen" });
 

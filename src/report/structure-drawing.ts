@@ -23,7 +23,9 @@ export function drawStructure(structure: Structure, paint: Paint, backboneParame
   const { union } = structure.parameters;
   const share = backboneParameters === undefined ? "" : `, ${percent(union / backboneParameters)} of the backbone`;
   const title = `${paint.bold("learned structure")}  ${structure.method}: ${short(union)} of ${short(structure.budget)} parameters${share}`;
-  const note = paint.dim("a number is the rank or width chosen there, . is none");
+  const paths = structure.candidates.some((candidate) => candidate.path > 0);
+  const letters = paths ? "; a, b, ... are a site's paths" : "";
+  const note = paint.dim(`a number is the rank or width chosen there, . is none${letters}`);
   return [`${title}\n${note}`, ...parts.map((task) => grid(structure, columns, task, paint))].join("\n\n");
 }
 
@@ -85,7 +87,8 @@ function grid(structure: Structure, columns: readonly Column[], task: string | u
   const drawn = layerGrid(structure.backbone.layers, columns, paint, (layer, column) =>
     cell(structure, chosen, layer, column, paint),
   );
-  return `${name}, ${short(parameters)} parameters\n${drawn}`;
+  const mixes = task === undefined ? [] : mixesOf(chosen, task);
+  return [`${name}, ${short(parameters)} parameters`, drawn, ...mixes.map((line) => paint.dim(line))].join("\n");
 }
 
 function cell(
@@ -96,8 +99,30 @@ function cell(
   paint: Paint,
 ): Cell {
   if (structure.backbone.sites[`layers.${layer}.${slot}/${kind}`] === undefined) return { text: "", paint: paint.dim };
-  const size = chosen
-    .filter((candidate) => candidate.layer === layer && candidate.slot === slot && candidate.kind === kind)
-    .reduce((sum, candidate) => sum + candidate.size, 0);
-  return size === 0 ? { text: ".", paint: paint.dim } : { text: String(size), paint: paint.good };
+  const sizes = new Map<number, number>();
+  for (const candidate of chosen) {
+    if (candidate.layer !== layer || candidate.slot !== slot || candidate.kind !== kind) continue;
+    sizes.set(candidate.path, (sizes.get(candidate.path) ?? 0) + candidate.size);
+  }
+  if (sizes.size === 0) return { text: ".", paint: paint.dim };
+  const paths = structure.candidates.some((candidate) => candidate.path > 0);
+  const parts = [...sizes].sort(([a], [b]) => a - b).map(([path, size]) => `${size}${paths ? letter(path) : ""}`);
+  return { text: parts.join("+"), paint: paint.good };
+}
+
+/** One line for each site at which the task mixes several paths. */
+function mixesOf(chosen: Structure["candidates"], task: string): string[] {
+  const shares = new Map<string, Map<number, number>>();
+  for (const { site, path, weights } of chosen) {
+    if (weights[task] === undefined) continue;
+    shares.set(site, (shares.get(site) ?? new Map<number, number>()).set(path, weights[task]));
+  }
+  return [...shares].map(([site, parts]) => {
+    const mix = [...parts].sort(([a], [b]) => a - b).map(([path, share]) => `${share.toFixed(2)} ${letter(path)}`);
+    return `${site} mixes ${mix.join(" + ")}`;
+  });
+}
+
+function letter(path: number): string {
+  return String.fromCharCode("a".charCodeAt(0) + path);
 }

@@ -109,7 +109,7 @@ function candidate(
   size: number,
   tasks: string[],
 ): Structure["candidates"][number] {
-  return { site, layer, slot, kind, start, size, parameters: 768 * size, tasks, scores: {} };
+  return { site, layer, slot, kind, start, size, parameters: 768 * size, tasks, scores: {}, path: 0, weights: {} };
 }
 
 test("a structure is drawn as layers by slots, for all tasks and for each", () => {
@@ -153,4 +153,28 @@ test("colour comes only where the stream is a terminal and NO_COLOR is not set",
   expect(paintFor({ isTTY: true }, { NO_COLOR: "1" }).bold("x")).toBe("x");
   expect(paintFor({ isTTY: true }, { TERM: "dumb" }).bold("x")).toBe("x");
   expect(paintFor({ isTTY: true }, { TERM: "xterm" }).bold("x")).not.toBe("x");
+});
+
+test("paths are drawn as letters, and a task's mix of them as shares", () => {
+  const routed: Structure = {
+    ...structure,
+    candidates: [
+      {
+        ...candidate("layers.1.attention.query", 1, "attention.query", "lora", 0, 2, ["snips"]),
+        weights: { snips: 0.7 },
+      },
+      {
+        ...candidate("layers.1.attention.query", 1, "attention.query", "lora", 8, 1, ["snips", "qnli"]),
+        path: 1,
+        weights: { snips: 0.3 },
+      },
+    ],
+  };
+  const parts = drawStructure(routed, plain).split("\n\n");
+  expect(parts[0]).toContain(". is none; a, b, ... are a site's paths");
+  expect(parts[1]).toContain("    1   2a+1b      .");
+  expect(parts[2]).toContain("    1   2a+1b      .");
+  expect(parts[2]).toContain("\nlayers.1.attention.query mixes 0.70 a + 0.30 b");
+  expect(parts[3]).toContain("    1      1b      .");
+  expect(parts[3]).not.toContain("mixes");
 });

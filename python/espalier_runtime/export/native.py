@@ -115,9 +115,9 @@ class LoadedAdapter:
         ids = encode(self.backbone.tokenizer, examples, self.card.max_length)
         pad = self.backbone.tokenizer.pad_token_id or 0
         corpus = Corpus(names, [(index, tokens, 0.0) for tokens in ids], pad, self.backbone.device)
-        gates = self.structure.gates().float().to(self.backbone.device)
-        with self.model.adapters.attached(self.backbone.model):
-            return self.model.outputs(corpus.batch(range(len(corpus))), gates)
+        model, gates = self.model.alone(index, self.structure.gates().to(self.backbone.device))
+        with model.adapters.attached(self.backbone.model):
+            return model.outputs(corpus.batch(range(len(corpus))), gates)
 
     def predict(self, task: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
         """Class names of a classification, values of a regression."""

@@ -69,14 +69,14 @@ def export_peft(adapter: LoadedAdapter, task: str, folder: Path, examples: list[
 
 
 def task_loras(adapter: LoadedAdapter, task: str) -> list[SiteLora]:
-    """The LoRA of each linear that `task` adapts."""
-    wanted = {candidate.id for candidate in adapter.structure.of_task(task)}
+    """The LoRA of each linear that `task` adapts; a path's share in a mix goes into its B."""
+    row = adapter.structure.rows[adapter.structure.tasks.index(task)]
     parts: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     scales: dict[str, float] = {}
     for index, candidate in enumerate(adapter.structure.candidates):
-        if candidate.id in wanted and candidate.kind == "lora":
+        if row[index] > 0 and candidate.kind == "lora":
             group, units = adapter.model.pool.units(index)
-            up = candidate.site.spread(group.up.detach()[:, units].t()).t()
+            up = row[index] * candidate.site.spread(group.up.detach()[:, units].t()).t()
             parts[candidate.site.module].append((group.down.detach()[units], up))
             scales[candidate.site.module] = group.kind.scale
     return [
@@ -152,10 +152,8 @@ def _difference(adapter: LoadedAdapter, task: str, folder: Path, examples: list[
     ).to(backbone.device)
     mask = encoded["attention_mask"].bool()
     row = adapter.card.structure.tasks.index(task)
-    used = torch.tensor(
-        [c.kind == "lora" and adapter.structure.rows[row][i] for i, c in enumerate(adapter.structure.candidates)]
-    )
-    gates = used.float().expand(len(texts), -1).to(backbone.device)
+    used = torch.tensor([float(c.kind == "lora") for c in adapter.structure.candidates])
+    gates = (used * adapter.structure.gates()[row]).expand(len(texts), -1).to(backbone.device)
     with torch.no_grad():
         with pool.attached(backbone.model):
             pool.use(gates)

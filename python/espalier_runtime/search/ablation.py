@@ -29,18 +29,22 @@ def check_cut(
     problem: SearchProblem,
     model: AdaptedModel,
     scores: Tensor,
+    shares: Tensor,
     structure: Structure,
     held_out: Sequence[int],
     count: int,
 ) -> Tensor:
-    """`scores` (tasks, candidates), with those of the `count` candidates on each side of the cut dealt anew."""
+    """`scores` (tasks, candidates), with those of the `count` candidates on each side of the cut dealt anew.
+
+    An open candidate works at its path's share pi of `shares` (tasks, candidates), as it did in the search.
+    """
     chosen = {candidate.id for candidate in structure.candidates}
     best = scores.amax(0)
     order = best.argsort(descending=True, stable=True).tolist()
     inside = [index for index in order if problem.space.candidates[index].id in chosen]
     outside = [index for index in order if problem.space.candidates[index].id not in chosen]
     near = [*inside[-count:], *outside[:count]]
-    wants = (scores >= KEEP_SHARE * best).float()
+    wants = (scores >= KEEP_SHARE * best) * shares
     opened = torch.zeros_like(wants)
     opened[:, inside] = wants[:, inside]
     rows = list(held_out)[:: -(-len(held_out) // ROWS)]
@@ -62,7 +66,7 @@ def check_cut(
 @torch.no_grad()
 def held_out_loss(problem: SearchProblem, model: AdaptedModel, opened: Tensor, rows: Sequence[int]) -> float:
     """The model's mean loss over `rows` with the gates `opened` (tasks, candidates), and those kept, open."""
-    gates = opened if problem.kept is None else torch.cat([problem.kept.gates().float(), opened], dim=1)
+    gates = opened if problem.kept is None else torch.cat([problem.kept.gates(), opened], dim=1)
     gates = gates.to(problem.backbone.device)
     total = 0.0
     with model.adapters.attached(problem.backbone.model):

@@ -49,8 +49,7 @@ def adopt(
     """
     record = read_structure(Path(spec.structure))
     known = from_record(record, sites, space.kinds)
-    everything = tuple(True for _ in known.candidates)
-    worth = tuple(1.0 for _ in known.candidates)
+    everything = tuple(1.0 for _ in known.candidates)
     of = {task: index for index, task in enumerate(known.tasks)}
     adopted = replace(
         known,
@@ -58,7 +57,7 @@ def adopt(
         tasks=tuple(tasks),
         budget=budget,
         rows=tuple(known.rows[of[task]] if task in of else everything for task in tasks),
-        scores=tuple(known.scores[of[task]] if task in of else worth for task in tasks),
+        scores=tuple(known.scores[of[task]] if task in of else everything for task in tasks),
     )
     if adopted.union > budget and spec.mode != "start":
         raise InputError(

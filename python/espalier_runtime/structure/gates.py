@@ -33,8 +33,8 @@ class FixedGates:
     """The rows of a structure: a task opens its own candidates. Nothing is learned."""
 
     def __init__(self, rows: Tensor | None) -> None:
-        """`rows` (tasks, candidates), 0 or 1; None for all open."""
-        self._values = None if rows is None or bool(rows.all()) else rows.float()
+        """`rows` (tasks, candidates); None for all open."""
+        self._values = None if rows is None or bool((rows == 1).all()) else rows.float()
 
     def open(self, step: int, steps: int) -> Tensor | None:  # noqa: ARG002
         return self._values
@@ -55,7 +55,7 @@ class KeptGates:
 
     def __init__(self, rows: Tensor, inner: Gates) -> None:
         """`rows` (tasks, kept candidates)."""
-        self._rows, self._inner = rows.float(), inner
+        self._rows, self._inner = rows, inner
 
     def open(self, step: int, steps: int) -> Tensor | None:
         inner = self._inner.open(step, steps)

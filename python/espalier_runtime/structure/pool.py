@@ -23,6 +23,7 @@ class AdapterPool(nn.Module):
     def __init__(self, candidates: Sequence[Candidate], kinds: Mapping[str, AdapterKind], seed: int) -> None:
         super().__init__()
         self.candidates = tuple(candidates)
+        self._kinds = kinds
         members: dict[str, list[int]] = defaultdict(list)
         for index, candidate in enumerate(self.candidates):
             members[_key(candidate)].append(index)
@@ -55,6 +56,12 @@ class AdapterPool(nn.Module):
         group = self.groups[key]
         assert isinstance(group, AdapterGroup)
         return group, (self._owner[self._units[key]] == index).nonzero().squeeze(1)
+
+    def part(self, indices: Sequence[int]) -> AdapterPool:
+        """A pool of these candidates alone, with copies of their weights."""
+        part = AdapterPool([self.candidates[index] for index in indices], self._kinds, 0).to(self._owner.device)
+        part.copy_from(self)
+        return part
 
     def use(self, gates: Tensor | None) -> None:
         """Sets the gates of the next forward: (batch, candidates), or None for all open."""

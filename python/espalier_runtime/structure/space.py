@@ -14,7 +14,11 @@ from espalier_runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Candidate:
-    """`size` inner units of `kind` at `site`, from unit `start` on; `level` counts the site's chunks."""
+    """`size` inner units of `kind` at `site`, from unit `start` on; `level` counts the site's chunks.
+
+    A site may have several adapters of a kind, its paths: the units of path e follow those of path e - 1, so that all
+    run as one group.
+    """
 
     site: Site
     kind: str
@@ -22,6 +26,7 @@ class Candidate:
     size: int
     level: int
     parameters: int
+    path: int = 0
 
     @property
     def id(self) -> str:
@@ -55,7 +60,7 @@ def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
         if site.layer in layers
         for kind in kinds.values()
         if kind.slot_applies(spec.slots, site.slot)
-        for candidate in _chunks(site, kind)
+        for candidate in _chunks(site, kind, spec.paths)
     )
     _check_used(spec, kinds, sites, candidates)
     return Space(candidates, kinds)
@@ -83,10 +88,19 @@ def budget_of(spec: contract.Budget, space: Space, backbone_parameters: int) -> 
     return budget
 
 
-def _chunks(site: Site, kind: AdapterKind) -> list[Candidate]:
-    starts = (0, *kind.sizes[:-1])
+def _chunks(site: Site, kind: AdapterKind, paths: int) -> list[Candidate]:
+    starts, largest, count = (0, *kind.sizes[:-1]), kind.sizes[-1], len(kind.sizes)
     return [
-        Candidate(site, kind.name, start, end - start, level, kind.parameters(site, end - start))
+        Candidate(
+            site,
+            kind.name,
+            path * largest + start,
+            end - start,
+            path * count + level,
+            kind.parameters(site, end - start),
+            path,
+        )
+        for path in range(paths)
         for level, (start, end) in enumerate(zip(starts, kind.sizes, strict=True))
     ]
 

@@ -21,13 +21,16 @@ KEEP_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Structure:
-    """`rows[t][i]`: task t uses candidate i; every candidate is used by at least one task. `scores` like `rows`."""
+    """`rows[t][i]`: how much of candidate i task t takes: 0 nothing, 1 all of it, between them a path's share in a mix.
+
+    Every candidate is used by at least one task. `scores` like `rows`.
+    """
 
     method: str
     tasks: tuple[str, ...]
     budget: int
     candidates: tuple[Candidate, ...]
-    rows: tuple[tuple[bool, ...], ...]
+    rows: tuple[tuple[float, ...], ...]
     scores: tuple[tuple[float, ...], ...]
 
     @property
@@ -41,8 +44,8 @@ class Structure:
         return sum(candidate.parameters for candidate, used in zip(self.candidates, row, strict=True) if used)
 
     def gates(self) -> Tensor:
-        """The rows as bool (tasks, candidates)."""
-        return torch.tensor(self.rows, dtype=torch.bool).view(len(self.tasks), len(self.candidates))
+        """The rows as float32 (tasks, candidates)."""
+        return torch.tensor(self.rows, dtype=torch.float32).view(len(self.tasks), len(self.candidates))
 
     def of_task(self, task: str) -> tuple[Candidate, ...]:
         """The candidates that `task` uses."""
@@ -70,7 +73,7 @@ def harden(scores: Tensor, space: Space, budget: int, tasks: Sequence[str], meth
         tasks=tuple(tasks),
         budget=budget,
         candidates=tuple(space.candidates[i] for i in chosen),
-        rows=tuple(tuple(bool(keep[t, i]) for i in chosen) for t in range(len(tasks))),
+        rows=tuple(tuple(float(keep[t, i]) for i in chosen) for t in range(len(tasks))),
         scores=tuple(tuple(float(scores[t, i]) for i in chosen) for t in range(len(tasks))),
     )
 
@@ -93,7 +96,7 @@ def shared_by_all(chosen: Sequence[Candidate], budget: int, tasks: Sequence[str]
         tasks=tuple(tasks),
         budget=budget,
         candidates=tuple(chosen),
-        rows=tuple(tuple(True for _ in chosen) for _ in tasks),
+        rows=tuple(tuple(1.0 for _ in chosen) for _ in tasks),
         scores=tuple(tuple(1.0 for _ in chosen) for _ in tasks),
     )
 
@@ -133,6 +136,12 @@ def to_record(structure: Structure, backbone: Backbone, space: Space) -> contrac
                     "parameters": candidate.parameters,
                     "tasks": [task for t, task in enumerate(structure.tasks) if structure.rows[t][i]],
                     "scores": {task: structure.scores[t][i] for t, task in enumerate(structure.tasks)},
+                    "path": candidate.path,
+                    "weights": {
+                        task: structure.rows[t][i]
+                        for t, task in enumerate(structure.tasks)
+                        if 0 < structure.rows[t][i] < 1
+                    },
                 }
                 for i, candidate in enumerate(structure.candidates)
             ],
@@ -150,7 +159,10 @@ def from_record(record: contract.Structure, sites: Sequence[Site], kinds: Mappin
         tasks=tuple(record.tasks),
         budget=record.budget,
         candidates=tuple(_candidate(entry, sites, kinds) for entry in record.candidates),
-        rows=tuple(tuple(task in entry.tasks for entry in record.candidates) for task in record.tasks),
+        rows=tuple(
+            tuple(entry.weights.get(task, 1.0) if task in entry.tasks else 0.0 for entry in record.candidates)
+            for task in record.tasks
+        ),
         scores=tuple(tuple(float(entry.scores.get(task, 0.0)) for entry in record.candidates) for task in record.tasks),
     )
 
@@ -168,6 +180,8 @@ def _candidate(entry: contract.Chosen, sites: Sequence[Site], kinds: Mapping[str
             mend="Add the kind to space.kinds.",
         )
     kind = kinds[entry.kind]
-    starts = (0, *kind.sizes)
-    level = starts.index(entry.start) if entry.start in starts else 0
-    return Candidate(site, entry.kind, entry.start, entry.size, level, kind.parameters(site, entry.size))
+    starts = [0, *kind.sizes]
+    within = entry.start - entry.path * kind.sizes[-1]
+    level = entry.path * len(kind.sizes) + (starts.index(within) if within in starts else 0)
+    parameters = kind.parameters(site, entry.size)
+    return Candidate(site, entry.kind, entry.start, entry.size, level, parameters, entry.path)

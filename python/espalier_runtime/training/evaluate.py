@@ -32,8 +32,12 @@ class Predictions:
 
 
 def predict(model: AdaptedModel, corpus: Corpus, gates: Tensor | None, metric: str, max_tokens: int) -> Predictions:
-    """The model's outputs for every row of `corpus`, which holds one task; `gates` (tasks, candidates)."""
+    """The model's outputs for every row of `corpus`, which holds one task; `gates` (tasks, candidates).
+
+    Only the task's own adapters run.
+    """
     outputs: Tensor | None = None
+    model, gates = model.alone(corpus.task_ids[0], gates)
     model.eval()
     with torch.no_grad(), model.adapters.attached(model.backbone.model):
         for part in evaluation_batches(corpus.lengths, max_tokens):

@@ -71,6 +71,18 @@ class AdaptedModel(nn.Module):
             losses = losses.index_copy(0, rows, part)
         return losses
 
+    def alone(self, task: int, gates: Tensor | None) -> tuple[AdaptedModel, Tensor | None]:
+        """The model and gates of a task that runs nothing but its own adapters: what others use is not there.
+
+        `gates` (tasks, candidates). The adapters' weights are copies.
+        """
+        if gates is None or not isinstance(self.adapters, AdapterPool):
+            return self, gates
+        used = gates[task].nonzero().squeeze(1)
+        heads = [(name, self.head(index)) for index, name in enumerate(self.heads)]
+        own = AdaptedModel(self.backbone, self.adapters.part(used.tolist()), heads, self.pooling)
+        return own, None if bool((gates[task, used] == 1).all()) else gates[:, used]
+
     @torch.no_grad()
     def outputs(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """Logits (batch, classes), or the predicted values (batch, 1); all rows belong to one task."""

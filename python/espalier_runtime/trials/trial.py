@@ -130,7 +130,7 @@ def target_of(structure: Structure, prepared: Prepared, seed: int) -> Target:
     rows = structure.gates().to(prepared.backbone.device)
     return Target(
         adapters=AdapterPool(structure.candidates, prepared.space.kinds, seed),
-        rows=None if bool(rows.all()) else rows.float(),
+        rows=None if bool((rows == 1).all()) else rows,
         parameters={task: structure.parameters(task) for task in structure.tasks},
         union=structure.union,
     )
@@ -224,7 +224,7 @@ def _hardened_scores(prepared: Prepared, found: Found | None) -> list[float] | N
     pool.copy_from(found.model.pool)
     heads = _heads_of(found.model, prepared)
     model = AdaptedModel(prepared.backbone, pool, heads, prepared.plan.training.pooling).to(prepared.backbone.device)
-    rows = found.structure.gates().float().to(prepared.backbone.device)
+    rows = found.structure.gates().to(prepared.backbone.device)
     return [
         predict(model, corpus, rows, task.metric, prepared.plan.training.max_tokens).score
         for task, corpus in zip(prepared.tasks, prepared.evaluation, strict=True)

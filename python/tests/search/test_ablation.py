@@ -46,7 +46,7 @@ def test_the_near_candidates_are_ordered_by_the_loss_with_each_switched() -> Non
     worth |= {i: whole - loss_with(given, model, sorted([*inside, i]), rows) for i in first_out}
     worth = {i: value / given.space.candidates[i].parameters for i, value in worth.items()}
 
-    dealt = check_cut(given, model, scores, structure, rows, 3)
+    dealt = check_cut(given, model, scores, torch.ones_like(scores), structure, rows, 3)
     near = [*last_in, *first_out]
     assert sorted(near, key=lambda i: -float(dealt[0, i])) == sorted(near, key=lambda i: -worth[i])
     assert sorted(dealt[0, near].tolist()) == sorted(scores[0, near].tolist())
@@ -59,7 +59,7 @@ def test_tasks_keep_their_proportions_when_a_score_changes() -> None:
     both = problem(budget=1000)
     two = torch.cat([scores, 0.6 * scores])
     structure = harden(two, both.space, both.budget, both.tasks, "m")
-    dealt = check_cut(both, both.model(), two, structure, both.held_out(0.5), 4)
+    dealt = check_cut(both, both.model(), two, torch.ones_like(two), structure, both.held_out(0.5), 4)
     torch.testing.assert_close(dealt[1], 0.6 * dealt[0])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from espalier_runtime import contract
 from espalier_runtime.errors import InputError, TrialError
@@ -287,6 +288,25 @@ def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, mon
     assert (uniform.failed, uniform.seeds, uniform.mean) == (1, 0, None)
     assert record.status == "done"
     assert record.comparisons == []
+
+
+def test_routed_paths_are_recorded_predict_alone_what_they_did_and_fold_into_one_lora(tmp_path: Path) -> None:
+    given = plan("budgeted", seeds=[0])
+    given["space"] |= {"slots": ["attention.query", "mlp.up"], "kinds": given["space"]["kinds"][:1], "paths": 2}
+    given["methods"][0]["combine"] = "softmax"
+    given["budget"] = {"parameters": 30_000}
+    record = run(given, tmp_path / "run")
+    trial = tmp_path / "run/trials/budgeted-seed0"
+    structure = contract.Structure.model_validate_json((trial / "structure.json").read_text())
+    assert {candidate.path for candidate in structure.candidates} == {0, 1}
+    # After six steps the shares have hardly moved, so that some site is mixed.
+    assert any(candidate.weights for candidate in structure.candidates)
+    assert [(export.to, export.max_difference < 1e-5) for export in record.exports] == [("peft", True)] * 2
+    adapter = native.load(trial / "adapter")
+    table = pq.read_table(trial / "predictions.parquet").to_pylist()
+    outputs = adapter.outputs("snips", [row["text"] for row in given["tasks"][0]["test"]])
+    told = [row["outputs"] for row in table if row["task"] == "snips"]
+    assert float((outputs - torch.tensor(told)).abs().max()) < 1e-4
 
 
 def test_an_earlier_trials_structure_is_fitted_and_frozen(finished: Any, tmp_path: Path) -> None:

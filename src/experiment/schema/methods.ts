@@ -36,6 +36,12 @@ const learnedGateFields = {
     .describe(
       "learning rate of what sets a task's logits apart from the shared ones; 0: all tasks share one structure",
     ),
+  combine: z
+    .enum(["gate", "softmax", "bernoulli"])
+    .default("gate")
+    .describe(
+      "how a task combines a site's paths: gate: each under its own gate; softmax: shares that sum to 1; bernoulli: random choices, normalised, as Polytropon",
+    ),
   level: z
     .enum(["single", "bilevel"])
     .default("single")

@@ -51,6 +51,12 @@ export const SpaceSchema = z
       .default(["attention.query", "attention.key", "attention.value", "attention.output", "mlp.up", "mlp.down"])
       .describe("where adapters may attach; for LoRA, attention and mlp stand for all linears inside"),
     layers: z.array(z.int().min(0)).min(1).nullable().default(null).describe("layers that may be adapted; null: all"),
+    paths: z
+      .int()
+      .min(1)
+      .max(16)
+      .default(1)
+      .describe("E, how many adapters of each kind a site has; each task combines them in its own way"),
     kinds: z
       .array(KindSchema)
       .min(1)

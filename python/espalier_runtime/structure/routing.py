@@ -104,14 +104,14 @@ class RoutedGates:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "inner": self._inner.state_dict(),  # type: ignore[attr-defined]
+            "inner": self._inner.state_dict(),
             "routes": self._routes.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "generator": self._generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._inner.load_state_dict(state["inner"])  # type: ignore[attr-defined]
+        self._inner.load_state_dict(state["inner"])
         self._routes.load_state_dict(state["routes"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._generator.set_state(state["generator"])

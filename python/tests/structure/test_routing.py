@@ -271,3 +271,25 @@ def test_neither_another_task_nor_another_path_adds_a_product_to_a_mixed_step() 
     assert first > 18 * 2  # two products a site, forward alone
     assert products(tasks=4, count=1) == first
     assert products(tasks=4, count=3) == first
+
+
+def test_routed_gates_that_are_continued_go_on_as_if_they_had_never_stopped() -> None:
+    def fresh() -> RoutedGates:
+        given = problem(space=paths(2))
+        inner = BudgetedGates(2, given.costs(), 1000, budgeted(), seed=0)
+        return RoutedGates(
+            inner, routes_of(given, "bernoulli"), learning_rate=0.05, temperature=(1.0, 0.25), noise=True, seed=0
+        )
+
+    def step(gates: RoutedGates, at: int) -> torch.Tensor:
+        opened = gates.open(at, 6)
+        gates.learn(torch.randn(opened.shape, generator=torch.Generator().manual_seed(at)))
+        return opened
+
+    whole, first, second = fresh(), fresh(), fresh()
+    expected = [step(whole, at) for at in range(6)]
+    for at in range(3):
+        step(first, at)
+    second.load_state_dict(first.state_dict())
+    assert all(torch.equal(step(second, at), expected[at]) for at in range(3, 6))
+    assert torch.equal(second.shares(), whole.shares())

@@ -72,7 +72,7 @@ def _routed(
         temperature, noise = spec.temperature, spec.noise
     return RoutedGates(
         gates,
-        Routes(len(problem.tasks), problem.space.candidates, spec.combine).to(problem.backbone.device),
+        Routes(len(problem.tasks), problem.space.candidates, spec.combine, problem.seed).to(problem.backbone.device),
         learning_rate=spec.gate_learning_rate,
         temperature=temperature,
         noise=spec.combine == "bernoulli" and noise,

@@ -28,15 +28,16 @@ Combine = Literal["softmax", "bernoulli"]
 
 
 class Routes(nn.Module):
-    """beta, all zero at first, so that every task begins with equal shares of every path."""
+    """beta, uniform in +-0.001 at first: nearly equal shares, but not so equal that two paths of zeros stay alike."""
 
-    def __init__(self, tasks: int, candidates: Sequence[Candidate], combine: Combine) -> None:
+    def __init__(self, tasks: int, candidates: Sequence[Candidate], combine: Combine, seed: int) -> None:
         super().__init__()
         paths = list(dict.fromkeys((c.site.name, c.kind, c.path) for c in candidates))
         places = list(dict.fromkeys(path[:2] for path in paths))
         self._combine = combine
         self._places = len(places)
-        self.logits = nn.Parameter(torch.zeros(tasks, len(paths)))
+        generator = torch.Generator().manual_seed(seed)
+        self.logits = nn.Parameter(torch.rand(tasks, len(paths), generator=generator) * 2e-3 - 1e-3)
         place_of = torch.tensor([places.index(path[:2]) for path in paths])
         path_of = torch.tensor([paths.index((c.site.name, c.kind, c.path)) for c in candidates])
         self.register_buffer("_place_of", place_of, persistent=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure
 from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
-from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint
+from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint, Warn
 from espalier_runtime.training.loop import Report, TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
 
@@ -48,6 +49,7 @@ class SearchProblem:
     kept: Structure | None = None
     start: Tensor | None = None
     checkpoint: TrialCheckpoint | None = None
+    warn: Warn = warnings.warn
 
     def costs(self) -> Tensor:
         """Parameters of each candidate, (candidates,)."""
@@ -85,6 +87,7 @@ class SearchProblem:
             seed=self.seed,
             epochs=epochs or self.training.epochs,
             report=self.report,
+            warn=self.warn,
             checkpoint=Checkpoint() if self.checkpoint is None else self.checkpoint.of(loop),
         )
 

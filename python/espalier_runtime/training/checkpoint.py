@@ -45,12 +45,13 @@ class TrialCheckpoint:
 
     def __init__(self, folder: Path, key: str, seconds: float, warn: Warn) -> None:
         """`key` says what is trained: a file of another key is left aside. `seconds` lie between two writes."""
-        self._folder, self._key, self._seconds, self._warn = folder, key, seconds, warn
+        self.warn = warn
+        self._folder, self._key, self._seconds = folder, key, seconds
         self._loops: dict[str, Checkpoint] = {}
 
     def of(self, loop: str) -> Checkpoint:
         """The checkpoint of the loop with this name, "search", "fit", or a stage's several: "search/1", "search/2"."""
-        made = Checkpoint(self._folder / f"{loop}.safetensors", self._key, self._seconds, self._warn)
+        made = Checkpoint(self._folder / f"{loop}.safetensors", self._key, self._seconds, self.warn)
         self._loops[loop] = made
         return made
 
@@ -71,7 +72,8 @@ class Checkpoint:
         self, path: Path | None = None, key: str = "", seconds: float = 60.0, warn: Warn = warnings.warn
     ) -> None:
         self.seconds_before = 0.0
-        self._path, self._key, self._every, self._warn = path, key, seconds, warn
+        self.warn = warn
+        self._path, self._key, self._every = path, key, seconds
         self._parts: Mapping[str, Stateful] = {}
         self._began = self._written = time.monotonic()
 
@@ -117,10 +119,10 @@ class Checkpoint:
                 state: dict[str, Any] = json.loads(file.metadata()["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            self._warn(f"{self._path}: this checkpoint cannot be read ({error}), so {self._path.stem} starts anew")
+            self.warn(f"{self._path}: this checkpoint cannot be read ({error}), so {self._path.stem} starts anew")
             return None
         if state.get("version") != VERSION or state.get("key") != self._key:
-            self._warn(f"{self._path}: this checkpoint is of another plan or version, so {self._path.stem} starts anew")
+            self.warn(f"{self._path}: this checkpoint is of another plan or version, so {self._path.stem} starts anew")
             return None
         parts = _unpack(state["parts"], tensors)
         return {"seconds": state["seconds"], "parts": parts}

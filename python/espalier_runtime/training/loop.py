@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,11 +22,12 @@ from torch import Tensor
 from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
 from espalier_runtime.structure.gates import Gates
-from espalier_runtime.tasks.batching import micro_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.order import BatchOrder
-from espalier_runtime.training.checkpoint import Checkpoint, RandomState
+from espalier_runtime.training.checkpoint import Checkpoint, RandomState, Warn
+from espalier_runtime.training.memory import MicroBatches
 from espalier_runtime.training.model import AdaptedModel
+from espalier_runtime.training.optimiser import FlatAdamW
 from espalier_runtime.training.schedule import learning_rate_at, step_count
 from espalier_runtime.training.stopping import EarlyStopping
 
@@ -70,6 +74,7 @@ def train(
     report: Report,
     held_out: Sequence[int] = (),
     checkpoint: Checkpoint | None = None,
+    warn: Warn = warnings.warn,
 ) -> TrainReport:
     """Trains the adapters and heads of `model` on the corpus, less the rows `held_out` for early stopping.
 
@@ -81,10 +86,9 @@ def train(
     rows = [row for row in range(len(corpus)) if row not in aside]
     steps = step_count(len(rows), config, epochs)
     order = BatchOrder(rows, [corpus.lengths[row] for row in rows], config.batch_size, seed)
-    optimiser = torch.optim.AdamW(
-        model.trained(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    held_out_loss = (lambda: _mean_loss(model, corpus, held_out, gates, config)) if held_out else None
+    parts = MicroBatches(corpus.lengths, config.max_tokens, warn)
+    optimiser = FlatAdamW(model.trained(), weight_decay=config.weight_decay, clip=config.gradient_clip)
+    held_out_loss = (lambda: _mean_loss(model, corpus, parts.of(held_out), gates)) if held_out else None
     stopping = EarlyStopping(model, config.early_stopping, held_out_loss)
     done = TrainReport()
     # A loop's random numbers are its own, whatever ran before it in this process.
@@ -96,6 +100,7 @@ def train(
             "optimiser": optimiser,
             "gates": gates,
             "order": order,
+            "parts": parts,
             "stopping": stopping,
             "done": done,
             "random": RandomState(model.backbone.device),
@@ -103,26 +108,23 @@ def train(
         }
     )
     model.train()
-    with model.adapters.attached(model.backbone.model):
+    with closing(optimiser), model.adapters.attached(model.backbone.model):
         while len(done.losses) < steps and not stopping.stopped:
             started = time.perf_counter()
             step = len(done.losses)
             batch = order.next()
-            for settings in optimiser.param_groups:
-                settings["lr"] = learning_rate_at(step, steps, config)
             opened = gates.open(step, steps)
             z = None if opened is None else opened.detach().clone().requires_grad_()
-            loss = _backward(model, corpus, batch, z, config.max_tokens)
+            loss = parts.run(batch, partial(_backward, model, corpus, z), partial(_clear, optimiser, z))
             if not math.isfinite(loss):
                 raise TrialError(
                     f"the loss at step {step + 1} of {steps} is {loss}; the batch's rows are "
                     f"{', '.join(corpus.name_of(row) for row in batch[:8])}",
                     mend="Lower training.learningRate, or look at these rows.",
                 )
-            torch.nn.utils.clip_grad_norm_(model.trained(), config.gradient_clip)
-            optimiser.step()
+            optimiser.step(learning_rate_at(step, steps, config))
             model.stepped(step, steps)
-            optimiser.zero_grad()
+            optimiser.clear()
             if z is not None:
                 gates.learn(torch.zeros_like(z) if z.grad is None else z.grad)
             done.losses.append(loss)
@@ -142,22 +144,25 @@ def train(
     return done
 
 
-def _backward(model: AdaptedModel, corpus: Corpus, batch: list[int], z: Tensor | None, max_tokens: int) -> float:
-    """Accumulates the gradient of the batch's mean loss part by part, and returns that loss."""
+def _backward(model: AdaptedModel, corpus: Corpus, z: Tensor | None, parts: Sequence[list[int]]) -> float:
+    """Accumulates the gradient of the mean loss over all parts' rows, and returns that loss."""
+    rows = sum(len(part) for part in parts)
     total = 0.0
-    for part in micro_batches(batch, corpus.lengths, max_tokens):
-        loss = model.losses(corpus.batch(part), z).sum() / len(batch)
+    for part in parts:
+        loss = model.losses(corpus.batch(part), z).sum() / rows
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     return total
 
 
+def _clear(optimiser: FlatAdamW, z: Tensor | None) -> None:
+    optimiser.clear()
+    if z is not None:
+        z.grad = None
+
+
 @torch.no_grad()
-def _mean_loss(
-    model: AdaptedModel, corpus: Corpus, rows: Sequence[int], gates: Gates, config: contract.Training
-) -> float:
+def _mean_loss(model: AdaptedModel, corpus: Corpus, parts: Sequence[list[int]], gates: Gates) -> float:
     opened = gates.open(0, 1)
-    total = 0.0
-    for part in micro_batches(rows, corpus.lengths, config.max_tokens):
-        total += float(model.losses(corpus.batch(part), opened).sum())
-    return total / len(rows)
+    total = sum(float(model.losses(corpus.batch(part), opened).sum()) for part in parts)
+    return total / sum(len(part) for part in parts)

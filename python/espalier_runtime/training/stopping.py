@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +31,7 @@ class EarlyStopping:
         loss = self._loss()
         if loss < self._lowest:
             self._lowest, self._waited = loss, 0
-            self._kept = copy.deepcopy(self._model.state_dict())
+            self._kept = {name: value.clone() for name, value in self._model.state_dict().items()}
         else:
             self._waited += 1
             self.stopped = self._waited >= self._config.patience

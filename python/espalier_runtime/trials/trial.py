@@ -158,6 +158,7 @@ def _problem(
         new_heads=lambda: prepared.new_heads(held_out, probe=probe),
         report=lambda step, steps, loss: report("search", step, steps, loss),
         checkpoint=checkpoint,
+        warn=checkpoint.warn,
     )
 
 
@@ -195,6 +196,7 @@ def _fit(
         report=lambda step, steps, loss: report("fit", step, steps, loss),
         held_out=held_out,
         checkpoint=checkpoint,
+        warn=checkpoint.warn,
     )
     return Fitted(target, model, done, [])
 

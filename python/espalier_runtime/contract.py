@@ -1427,7 +1427,7 @@ class Training(BaseModel):
         int,
         Field(
             alias="maxTokens",
-            description="padded tokens that go through the model at once; more are accumulated",
+            description="padded tokens that go through the model at once; the gradients of a batch that holds more are accumulated, and where memory runs out the parts are halved",
             ge=16,
         ),
     ] = 8192
@@ -1435,7 +1435,10 @@ class Training(BaseModel):
         0.001
     )
     schedule: Annotated[
-        Literal["linear", "constant"], Field(description="after the warm-up")
+        Literal["linear", "cosine", "constant"],
+        Field(
+            description="of the learning rate after the warm-up: falls to zero in a line or half a cosine, or stays"
+        ),
     ] = "linear"
     warmup: Annotated[
         float,
@@ -1450,6 +1453,22 @@ class Training(BaseModel):
         float,
         Field(alias="gradientClip", description="largest norm of the gradient", gt=0.0),
     ] = 1
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        Field(
+            alias="classWeights",
+            description="balanced: a row's loss weighs rows / (classes x rows of its class)",
+        ),
+    ] = "none"
+    label_smoothing: Annotated[
+        float,
+        Field(
+            alias="labelSmoothing",
+            description="share of the target that is spread over all classes",
+            ge=0.0,
+            lt=1.0,
+        ),
+    ] = 0
     max_length: Annotated[
         int, Field(alias="maxLength", description="word pieces a row is cut to", ge=4)
     ] = 128

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Pooling = Literal["mean", "first", "last"]
 
@@ -23,6 +24,15 @@ def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
     return (states * mask).sum(1) / mask.sum(1)
 
 
+def balanced(labels: Tensor, classes: int) -> Tensor:
+    """Weights (classes,) of class indices `labels`: rows / (classes * rows of the class), 0 for a class without rows.
+
+    Over `labels` they add up to the number of rows that a plain mean counts.
+    """
+    counts = torch.bincount(labels, minlength=classes).float()
+    return torch.where(counts > 0, len(labels) / ((counts > 0).sum() * counts.clamp_min(1)), 0.0)
+
+
 class Head(nn.Module):
     """y = W h + b of a pooled state h (batch, hidden) -> (batch, outputs); one output for regression.
 
@@ -32,18 +42,38 @@ class Head(nn.Module):
 
     location: Tensor
     scale: Tensor
+    class_weights: Tensor | None
 
-    def __init__(self, hidden: int, outputs: int, location: float = 0.0, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        outputs: int,
+        location: float = 0.0,
+        scale: float = 1.0,
+        class_weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        """`class_weights` (outputs,) and `label_smoothing` shape a classification's loss, and nothing else."""
         super().__init__()
         self.linear = nn.Linear(hidden, outputs)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("location", torch.tensor(location))
         self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.label_smoothing = label_smoothing
 
     def forward(self, pooled: Tensor) -> Tensor:
         output: Tensor = self.linear(pooled)
         return output
+
+    def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """One loss a row, (batch,): cross-entropy, or the squared error in standard deviations of the labels."""
+        if outputs.shape[1] == 1:
+            return (outputs.squeeze(1) - (labels.float() - self.location) / self.scale).square()
+        return functional.cross_entropy(
+            outputs, labels.long(), self.class_weights, reduction="none", label_smoothing=self.label_smoothing
+        )
 
     @torch.no_grad()
     def start_from_probe(self, features: Tensor, labels: Tensor, kind: str) -> None:
@@ -56,7 +86,8 @@ class Head(nn.Module):
             ridge = Ridge(alpha=1.0).fit(inputs, targets)
             weight, bias = torch.tensor(ridge.coef_).view(1, -1), torch.tensor([float(ridge.intercept_)])
         else:
-            logistic = LogisticRegression(max_iter=1000).fit(inputs, labels.cpu().numpy())
+            weights = None if self.class_weights is None else self.class_weights.cpu()[labels.long().cpu()].numpy()
+            logistic = LogisticRegression(max_iter=1000).fit(inputs, labels.cpu().numpy(), sample_weight=weights)
             weight, bias = torch.tensor(logistic.coef_), torch.tensor(logistic.intercept_)
             if weight.shape[0] == 1:  # two classes: scikit-learn keeps the difference of the two logits
                 weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from espalier_runtime.backbone.heads import Head, Pooling, pool
 from espalier_runtime.backbone.load import Backbone
@@ -55,19 +54,13 @@ class AdaptedModel(nn.Module):
         return pool(states, batch.attention_mask, self.pooling)
 
     def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
-        """One loss a row, (batch,): cross-entropy, or the squared error in standard deviations of the labels."""
+        """One loss a row, (batch,), as the head of the row's task counts it."""
         pooled = self.pooled(batch, gates)
         losses = pooled.new_zeros(pooled.shape[0])
         for task in sorted(set(batch.task_ids.tolist())):
             rows = (batch.task_ids == task).nonzero().squeeze(1)
             head = self.head(task)
-            outputs = head(pooled.index_select(0, rows))
-            labels = batch.labels.index_select(0, rows)
-            if outputs.shape[1] == 1:
-                errors = outputs.squeeze(1) - (labels.float() - head.location) / head.scale
-                part = errors.square()
-            else:
-                part = functional.cross_entropy(outputs, labels.long(), reduction="none")
+            part = head.losses(head(pooled.index_select(0, rows)), batch.labels.index_select(0, rows))
             losses = losses.index_copy(0, rows, part)
         return losses
 

@@ -14,10 +14,15 @@ def step_count(rows: int, config: contract.Training, epochs: float) -> int:
 
 
 def learning_rate_at(step: int, steps: int, config: contract.Training) -> float:
-    """Linear rise over the warm-up's share, then constant or linear to zero after the last step."""
+    """Linear rise over the warm-up's share; then constant, or down to zero after the last step.
+
+    With t from 0 at the end of the warm-up to 1 after the last step, linear is 1 - t, cosine (1 + cos(pi t)) / 2.
+    """
     warmup = round(config.warmup * steps)
     if step < warmup:
         return config.learning_rate * (step + 1) / (warmup + 1)
     if config.schedule == "constant":
         return config.learning_rate
-    return config.learning_rate * (steps - step) / max(1, steps - warmup)
+    left = (steps - step) / max(1, steps - warmup)
+    share = (1 - math.cos(math.pi * left)) / 2 if config.schedule == "cosine" else left
+    return config.learning_rate * share

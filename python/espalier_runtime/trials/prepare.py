@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
-from espalier_runtime.backbone.heads import Head, pool
+from espalier_runtime.backbone.heads import Head, balanced, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.search.from_structure import adopt
@@ -78,9 +78,16 @@ class Prepared:
         return list(zip(self.names, fresh, strict=True))
 
     def _head(self, task: TaskData, index: int) -> Head:
-        if task.kind == "classification":
-            return Head(self.backbone.hidden, len(task.labels))
         values = torch.tensor([self.corpus.labels[row] for row in self.corpus.of_task(index)])
+        if task.kind == "classification":
+            training = self.plan.training
+            weights = balanced(values.long(), len(task.labels)) if training.class_weights == "balanced" else None
+            return Head(
+                self.backbone.hidden,
+                len(task.labels),
+                class_weights=weights,
+                label_smoothing=training.label_smoothing,
+            )
         return Head(self.backbone.hidden, 1, float(values.mean()), float(values.std().clamp_min(1e-8)))
 
     def _fit_probes(self, aside: set[int]) -> list[Head]:

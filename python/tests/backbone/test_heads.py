@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from espalier_runtime.backbone.heads import Head, pool
+from espalier_runtime.backbone.heads import Head, balanced, pool
 
 
 def test_pooling_reads_the_masks_tokens_only() -> None:
@@ -48,3 +48,28 @@ def test_a_regression_probe_predicts_in_standard_deviations() -> None:
     head.start_from_probe(features, labels, "regression")
     predicted = head(features).squeeze(1) * head.scale + head.location
     torch.testing.assert_close(predicted, labels, atol=0.5, rtol=0.02)
+
+
+def test_balanced_weights_give_every_class_the_same_say() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 3, 3])
+    weights = balanced(labels, 4)
+    assert weights.tolist() == pytest.approx([2 / 3, 2.0, 0.0, 1.0])
+    assert float(weights[labels].sum()) == pytest.approx(len(labels))
+
+
+def test_losses_weigh_classes_and_smooth_labels() -> None:
+    outputs = torch.tensor([[1.0, 0.0, -1.0], [0.5, 0.5, 0.0]])
+    labels = torch.tensor([0.0, 2.0], dtype=torch.float64)
+    log_p = outputs.log_softmax(1)
+    plain = Head(4, 3)
+    torch.testing.assert_close(plain.losses(outputs, labels), -log_p[[0, 1], [0, 2]])
+    weighed = Head(4, 3, class_weights=torch.tensor([2.0, 1.0, 0.5]))
+    torch.testing.assert_close(weighed.losses(outputs, labels), -log_p[[0, 1], [0, 2]] * torch.tensor([2.0, 0.5]))
+    smooth = Head(4, 3, label_smoothing=0.3)
+    expected = -(0.7 * log_p[[0, 1], [0, 2]] + 0.1 * log_p.sum(1))
+    torch.testing.assert_close(smooth.losses(outputs, labels), expected)
+
+
+def test_the_shape_of_the_loss_is_not_saved_with_the_head() -> None:
+    weighed = Head(4, 3, class_weights=torch.ones(3), label_smoothing=0.1)
+    assert weighed.state_dict().keys() == Head(4, 3).state_dict().keys()

@@ -19,3 +19,9 @@ def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_zero() -> None:
     assert rates == pytest.approx([1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
     flat = training(learningRate=1.0, warmup=0.0, schedule="constant")
     assert [learning_rate_at(step, 3, flat) for step in range(3)] == [1, 1, 1]
+
+
+def test_the_cosine_falls_slowly_at_both_ends() -> None:
+    config = training(learningRate=1.0, warmup=0.0, schedule="cosine")
+    rates = [learning_rate_at(step, 4, config) for step in range(5)]
+    assert rates == pytest.approx([1.0, (1 + 2**-0.5) / 2, 0.5, (1 - 2**-0.5) / 2, 0.0])

@@ -18,12 +18,23 @@ export const TrainingSchema = z
       .int()
       .min(16)
       .default(8192)
-      .describe("padded tokens that go through the model at once; more are accumulated"),
+      .describe(
+        "padded tokens that go through the model at once; the gradients of a batch that holds more are accumulated," +
+          " and where memory runs out the parts are halved",
+      ),
     learningRate: rate.default(1e-3),
-    schedule: z.enum(["linear", "constant"]).default("linear").describe("after the warm-up"),
+    schedule: z
+      .enum(["linear", "cosine", "constant"])
+      .default("linear")
+      .describe("of the learning rate after the warm-up: falls to zero in a line or half a cosine, or stays"),
     warmup: share.default(0.06).describe("share of the steps over which the learning rate rises"),
     weightDecay: z.number().min(0).default(0.01),
     gradientClip: z.number().positive().default(1).describe("largest norm of the gradient"),
+    classWeights: z
+      .enum(["none", "balanced"])
+      .default("none")
+      .describe("balanced: a row's loss weighs rows / (classes x rows of its class)"),
+    labelSmoothing: z.number().min(0).lt(1).default(0).describe("share of the target that is spread over all classes"),
     maxLength: z.int().min(4).default(128).describe("word pieces a row is cut to"),
     pooling: z
       .enum(["mean", "first", "last"])

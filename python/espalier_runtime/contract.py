@@ -164,28 +164,12 @@ class Budget(BaseModel):
         populate_by_name=True,
     )
     parameters: Annotated[
-        float | None,
+        float,
         Field(
             description="the most parameters that all chosen candidates together may have, heads not counted: below 1 a fraction of the backbone, else a count",
             gt=0.0,
         ),
-    ] = None
-    step_time: Annotated[
-        float | None,
-        Field(
-            alias="stepTime",
-            description="the longest training step, as a fraction of one with every candidate of the space attached",
-            gt=0.0,
-            le=1.0,
-        ),
-    ] = None
-    memory: Annotated[
-        int | None,
-        Field(
-            description="the most bytes that a training step's tensors may take: weights, optimiser, activations",
-            gt=0,
-        ),
-    ] = None
+    ]
 
 
 class Ablation(BaseModel):
@@ -1135,16 +1119,28 @@ class Export(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
-    task: str
-    to: Literal["peft", "native"]
+    task: Annotated[
+        str | None, Field(description="null: the adapter of all tasks together")
+    ]
+    to: Literal["peft", "merged", "native", "onnx"]
     path: str
+    trial: Annotated[str | None, Field(description="the trial it was taken from")] = (
+        None
+    )
     max_difference: Annotated[
         float,
         Field(
             alias="maxDifference",
-            description="largest difference of the outputs after reloading",
+            description="largest difference of the outputs after reloading in a fresh process",
         ),
     ]
+    left_out: Annotated[
+        list[str],
+        Field(
+            alias="leftOut",
+            description="kinds that the format cannot hold: it was compared with the fitted model without them",
+        ),
+    ] = []
 
 
 class Mapping(BaseModel):
@@ -1543,13 +1539,7 @@ class Structure(BaseModel):
     method: str
     backbone: StructureBackbone
     tasks: Annotated[list[str], Field(min_length=1)]
-    budget: Annotated[
-        int | None,
-        Field(
-            description="the limit in parameters; null where other limits alone hold",
-            ge=0,
-        ),
-    ]
+    budget: Annotated[int, Field(description="parameters", ge=0)]
     parameters: StructureParameters
     candidates: list[Chosen]
 

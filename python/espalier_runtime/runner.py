@@ -10,14 +10,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.load import BackboneSpec, load_backbone
-from espalier_runtime.errors import InputError, TrialError
+from espalier_runtime.errors import EspalierError, InputError, TrialError
 from espalier_runtime.jobs import Cancelled, JobContext
 from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
-from espalier_runtime.trials.exports import export_answer
+from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
 from espalier_runtime.trials.steps import full_step_ms
@@ -90,18 +90,21 @@ def inspect(payload: dict[str, Any], context: JobContext) -> dict[str, object]: 
 
 
 def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
-    """Exports the answer's adapter of a finished run, for one task or for all."""
+    """Exports a trial of a run, by default the answer's, for one task or for all, and enters it in the record."""
     directory = RunDirectory(Path(payload["directory"]))
     plan = parse(contract.Plan, TypeAdapter(dict[str, Any]).validate_json(directory.plan.read_text()))
     destination = None if payload.get("destination") is None else Path(payload["destination"])
-    exports = export_answer(
-        plan,
-        directory,
-        payload["to"],
-        tasks=payload.get("task"),
-        destination=destination,
-        check=context.check,
-    )
+    with directory.writer():
+        exports = export_trial(
+            plan,
+            directory,
+            payload["to"],
+            task=payload.get("task"),
+            trial=payload.get("trial"),
+            destination=destination,
+            check=context.check,
+        )
+        add_to_record(directory, exports)
     return {"exports": [export.model_dump(by_alias=True) for export in exports]}
 
 
@@ -152,6 +155,7 @@ class _Run:
                 device=prepared.backbone.device,
             ),
         )
+        save_examples(directory, prepared.tasks)
         self._context.check()
         full_ms = full_step_ms(prepared)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
@@ -170,8 +174,8 @@ class _Run:
         if answered and not isinstance(plan.methods[0], contract.HeadMethod):
             self._emit({"type": "stage.started", "trial": None, "stage": "export"})
             try:
-                exports = export_answer(plan, directory, "auto", backbone=prepared.backbone, check=self._context.check)
-            except InputError as error:  # such as a structure that holds nothing
+                exports = export_trial(plan, directory, "auto", backbone=prepared.backbone, check=self._context.check)
+            except EspalierError as error:  # the trials stand whatever becomes of their exports
                 warnings.append(str(error))
         record = contract.RunRecord(
             version=1,

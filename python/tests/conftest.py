@@ -123,3 +123,12 @@ def inputs() -> tuple[Tensor, Tensor]:
     mask[1, 4:] = 0
     ids[1, 4:] = 0
     return ids, mask
+
+
+@pytest.fixture(autouse=True)
+def _exports_reloaded_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that imports PyTorch anew takes seconds: only a test marked `fresh` has one."""
+    from espalier_runtime.export import fresh
+
+    if request.node.get_closest_marker("fresh") is None:
+        monkeypatch.setattr(fresh, "start", fresh.reload)

@@ -1,6 +1,8 @@
 /** espalier export: takes the answer's adapter away, reloaded and compared. */
 import path from "node:path";
+import type { Export } from "../experiment/records.js";
 import { launchInProcess } from "../launch/in-process.js";
+import { exportLines } from "../report/export-lines.js";
 import { findRun, readPlan } from "../runs/read.js";
 import { onInterrupt } from "./interrupt.js";
 import { type CommonOptions, print, printJson } from "./output.js";
@@ -8,8 +10,9 @@ import { progressFor } from "./progress.js";
 
 export interface ExportOptions extends CommonOptions {
   runs: string;
-  to: "peft" | "native";
+  to: Export["to"];
   task?: string;
+  trial?: string;
   output?: string;
 }
 
@@ -30,16 +33,13 @@ export async function exportCommand(given: string, options: ExportOptions): Prom
       {
         to: options.to,
         task: options.task ?? null,
+        trial: options.trial ?? null,
         destination: options.output === undefined ? null : path.resolve(options.output),
       },
       { signal: interrupt.signal },
     );
     if (options.json) printJson({ run: directory, exports });
-    for (const entry of options.json ? [] : exports) {
-      print(
-        `${entry.task}: ${entry.path}\n  reloaded; largest difference of the outputs: ${entry.maxDifference.toExponential(1)}`,
-      );
-    }
+    else print(exports.map(exportLines).join("\n"));
     return 0;
   } finally {
     progress.end();

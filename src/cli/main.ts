@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError, Option } from "commander";
+import { exportFormats } from "../experiment/records.js";
 import { type CommonOptions, reportError } from "./output.js";
 
 const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "..", "..", "package.json"), "utf8")) as {
@@ -73,9 +74,12 @@ command(
 )
   .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
   .addOption(
-    new Option("--to <format>", "peft holds LoRA, native holds every kind").choices(["peft", "native"]).default("peft"),
+    new Option("--to <format>", "peft holds LoRA; merged is a plain model; native and onnx hold every kind")
+      .choices(exportFormats)
+      .default("peft"),
   )
   .option("--task <name>", "one task instead of all")
+  .option("--trial <id>", "another trial than the answer's, such as uniform-seed0")
   .option("--output <folder>", "where to write; default: the run's own exports")
   .addOption(runsFolder())
   .action(carried(async (options, run) => (await import("./export.js")).exportCommand(run!, options)));

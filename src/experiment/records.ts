@@ -41,7 +41,7 @@ export const StructureSchema = z
       })
       .meta({ id: "StructureBackbone" }),
     tasks: z.array(z.string()).min(1),
-    budget: z.int().min(0).nullable().describe("the limit in parameters; null where other limits alone hold"),
+    budget: z.int().min(0).describe("parameters"),
     parameters: z
       .strictObject({ union: z.int().min(0), tasks: z.record(z.string(), z.int().min(0)) })
       .meta({ id: "StructureParameters" }),
@@ -125,12 +125,18 @@ export const ComparisonSchema = z
   })
   .meta({ id: "Comparison" });
 
+export const exportFormats = ["peft", "merged", "native", "onnx"] as const;
 export const ExportSchema = z
   .strictObject({
-    task: z.string(),
-    to: z.enum(["peft", "native"]),
+    task: z.string().nullable().describe("null: the adapter of all tasks together"),
+    to: z.enum(exportFormats),
     path: z.string(),
-    maxDifference: z.number().describe("largest difference of the outputs after reloading"),
+    trial: z.string().nullable().default(null).describe("the trial it was taken from"),
+    maxDifference: z.number().describe("largest difference of the outputs after reloading in a fresh process"),
+    leftOut: z
+      .array(z.string())
+      .default([])
+      .describe("kinds that the format cannot hold: it was compared with the fitted model without them"),
   })
   .meta({ id: "Export" });
 

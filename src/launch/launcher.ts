@@ -9,8 +9,11 @@ export interface LaunchOptions {
 }
 
 export interface ExportRequest {
-  to: "peft" | "native";
+  to: Export["to"];
+  /** One task; null: all. */
   task: string | null;
+  /** One trial; null: the answer's. */
+  trial: string | null;
   /** A folder that takes the adapters; null: the run's own. */
   destination: string | null;
 }

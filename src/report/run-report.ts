@@ -1,6 +1,6 @@
 /** Everything the terminal says about a finished run. */
-import path from "node:path";
 import type { Outcome } from "../runs/outcome.js";
+import { exportLines, relative } from "./export-lines.js";
 import { duration } from "./numbers.js";
 import type { Paint } from "./paint.js";
 import { resultsLegend, resultsTable } from "./results-table.js";
@@ -22,10 +22,7 @@ export function runReport({ record, structure, failures, report }: Outcome, pain
     ...paragraph(failures.map(({ trial, error }) => `failed: ${trial}: ${error}`)),
     ...paragraph(record.warnings.map((warning) => `note: ${warning}`)),
     [
-      ...record.exports.map(
-        (entry) =>
-          `adapter of ${entry.task} (${entry.to}, reloaded, largest difference ${entry.maxDifference.toExponential(1)}):\n  ${relative(entry.path)}`,
-      ),
+      ...record.exports.map(exportLines),
       ...(report === undefined ? [] : [`report: ${relative(report)}`]),
       `run ${record.status} in ${duration(record.seconds)}: ${relative(record.run)}`,
     ].join("\n"),
@@ -40,9 +37,4 @@ function paragraph(lines: readonly string[]): string[] {
 /** Lines of at most 80 columns, broken between words. */
 function wrap(text: string): string {
   return text.replace(/(.{1,80})(?:\s+|$)/g, "$1\n").trimEnd();
-}
-
-function relative(file: string): string {
-  const short = path.relative(process.cwd(), file);
-  return short === "" || short.startsWith("..") ? file : short;
 }

@@ -75,6 +75,11 @@ class Head(nn.Module):
             outputs, labels.long(), self.class_weights, reduction="none", label_smoothing=self.label_smoothing
         )
 
+    def values(self, pooled: Tensor) -> Tensor:
+        """Logits (batch, classes), or a regression's values (batch, 1) in the units of its labels."""
+        outputs: Tensor = self(pooled)
+        return outputs * self.scale + self.location if outputs.shape[1] == 1 else outputs
+
     @torch.no_grad()
     def start_from_probe(self, features: Tensor, labels: Tensor, kind: str) -> None:
         """Fits the weights on frozen features (rows, hidden): logistic or ridge regression of scikit-learn."""

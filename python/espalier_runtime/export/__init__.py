@@ -1,1 +1,1 @@
-"""Takes an adapter away: Espalier's own format, which holds every kind, and PEFT's, which holds LoRA."""
+"""Takes an adapter away: native, which holds every kind; PEFT, which holds LoRA; merged; ONNX."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
@@ -21,12 +22,10 @@ from espalier_runtime.adapters.kinds import kinds_of
 from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.load import Backbone, BackboneSpec, load_backbone
 from espalier_runtime.errors import InputError
+from espalier_runtime.export.texts import Texts, batch_of, paired
 from espalier_runtime.records.files import write_atomic, write_json
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.structure import Structure, from_record
-from espalier_runtime.tasks.corpus import Corpus
-from espalier_runtime.tasks.task import Example
-from espalier_runtime.tasks.tokenise import encode
 from espalier_runtime.training.model import AdaptedModel
 
 KindSpec = contract.LoraKind | contract.BottleneckKind
@@ -43,6 +42,12 @@ class TaskCard:
     kind: str
     labels: tuple[str, ...]
     metric: str
+
+    def named(self, outputs: Tensor) -> list[str] | list[float]:
+        """Class names of logits (rows, classes), or the values (rows, 1) of a regression."""
+        if not self.labels:
+            return [float(value) for value in outputs.squeeze(1)]
+        return [self.labels[int(index)] for index in outputs.argmax(1)]
 
 
 @dataclass(frozen=True)
@@ -104,38 +109,46 @@ class LoadedAdapter:
     structure: Structure
     model: AdaptedModel
 
-    def outputs(self, task: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Tensor:
-        """Logits (rows, classes) of a classification, values (rows, 1) of a regression."""
+    def index(self, task: str) -> int:
+        """The id of `task`. Raises InputError where it is not one of the adapter's."""
         names = [entry.name for entry in self.card.tasks]
         if task not in names:
             raise InputError(f'task: "{task}" is not one of this adapter\'s', mend=f"Use one of: {', '.join(names)}.")
-        index = names.index(task)
-        seconds: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
-        examples = [Example(text, pair, 0) for text, pair in zip(texts, seconds, strict=True)]
-        ids = encode(self.backbone.tokenizer, examples, self.card.max_length)
-        pad = self.backbone.tokenizer.pad_token_id or 0
-        corpus = Corpus(names, [(index, tokens, 0.0) for tokens in ids], pad, self.backbone.device)
-        model, gates = self.model.alone(index, self.structure.gates().to(self.backbone.device))
-        with model.adapters.attached(self.backbone.model):
-            return model.outputs(corpus.batch(range(len(corpus))), gates)
+        return names.index(task)
+
+    def task(self, name: str) -> TaskCard:
+        """The card of a task. Raises InputError where it is not one of the adapter's."""
+        return self.card.tasks[self.index(name)]
+
+    def gates(self, task: str | None) -> Tensor:
+        """Gates (1, candidates): those that `task` uses, or, for None, all that any task uses."""
+        rows = self.structure.gates().to(self.backbone.device)
+        return (rows > 0).float().amax(0, keepdim=True) if task is None else rows[self.index(task)].unsqueeze(0)
+
+    def states(self, task: str | None, texts: Texts, gates: Tensor | None = None) -> Tensor:
+        """Pooled states (rows, hidden) under the gates (1, candidates) of `task`, or under those given."""
+        batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device)
+        with torch.no_grad(), self.model.adapters.attached(self.backbone.model):
+            return self.model.pooled(batch, self.gates(task) if gates is None else gates)
+
+    def outputs(self, task: str, texts: Texts, gates: Tensor | None = None) -> Tensor:
+        """Logits (rows, classes) of a classification, values (rows, 1) of a regression; `gates` as in `states`."""
+        with torch.no_grad():
+            return self.model.head(self.index(task)).values(self.states(task, texts, gates))
 
     def predict(self, task: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
         """Class names of a classification, values of a regression."""
-        outputs = self.outputs(task, texts, pairs)
-        labels = next(entry.labels for entry in self.card.tasks if entry.name == task)
-        if not labels:
-            return [float(value) for value in outputs.squeeze(1)]
-        return [labels[int(index)] for index in outputs.argmax(1)]
+        return self.task(task).named(self.outputs(task, paired(texts, pairs)))
 
 
-def load(folder: Path | str, backbone: Backbone | None = None) -> LoadedAdapter:
+def load(folder: Path | str, backbone: Backbone | None = None, device: torch.device | None = None) -> LoadedAdapter:
     """The adapter in `folder`, on its own backbone or on a given one that is already loaded.
 
     Raises InputError where the folder holds no adapter, or the backbone's weights are not those it was trained on.
     """
     root = Path(folder)
     card = read_card(root)
-    base = load_backbone(card.backbone) if backbone is None else backbone
+    base = load_backbone(card.backbone, device) if backbone is None else backbone
     if base.fingerprint != card.fingerprint:
         raise InputError(
             f"{root}: the adapter was trained on other weights of {base.reference} than those loaded"

@@ -26,6 +26,7 @@ class RunDirectory:
         self.comparisons = root / "comparisons.parquet"
         self.record = root / "record.json"
         self.exports = root / "exports"
+        self.examples = root / "examples.json"
 
     def trial(self, trial_id: str) -> TrialDirectory:
         """The files of one trial."""

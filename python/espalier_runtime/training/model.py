@@ -79,9 +79,7 @@ class AdaptedModel(nn.Module):
     @torch.no_grad()
     def outputs(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """Logits (batch, classes), or the predicted values (batch, 1); all rows belong to one task."""
-        head = self.head(int(batch.task_ids[0]))
-        outputs: Tensor = head(self.pooled(batch, gates))
-        return outputs * head.scale + head.location if outputs.shape[1] == 1 else outputs
+        return self.head(int(batch.task_ids[0])).values(self.pooled(batch, gates))
 
     def trained(self) -> list[nn.Parameter]:
         """What the optimiser moves: adapters and heads, never the backbone."""

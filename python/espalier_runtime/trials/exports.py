@@ -1,102 +1,217 @@
-"""Exports the answer of a run: the first method, at its first seed (no evaluation score chooses which)."""
+"""Exports a trial of a run; by default the answer's: the first method, at its first seed (no score chooses which)."""
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import torch
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.errors import EspalierError, InputError
-from espalier_runtime.export import native
-from espalier_runtime.export.peft import TOLERANCE, export_peft
+from espalier_runtime.export import fresh, native
+from espalier_runtime.export.merged import write_merged
+from espalier_runtime.export.onnx import write_onnx
+from espalier_runtime.export.peft import peft_gates, write_peft
+from espalier_runtime.export.texts import Texts
 from espalier_runtime.records.directory import RunDirectory
+from espalier_runtime.records.files import write_json
 from espalier_runtime.tasks.load import load_task
+from espalier_runtime.tasks.task import TaskData
+
+Format = Literal["peft", "merged", "native", "onnx"]
 
 #: Rows of the training split that an export is compared on.
 COMPARED_ROWS = 16
+#: Outputs after reloading must not differ by more.
+TOLERANCE = 1e-5
+ONNX_TOLERANCE = 1e-4
 
 
-def export_answer(
+def save_examples(directory: RunDirectory, tasks: Sequence[TaskData]) -> None:
+    """Keeps the texts that exports are compared on, so that no export needs the tasks' files again."""
+    texts = {task.name: [(row.text, row.text_pair) for row in task.train[:COMPARED_ROWS]] for task in tasks}
+    write_json(directory.examples, texts)
+
+
+def export_trial(
     plan: contract.Plan,
     directory: RunDirectory,
-    to: Literal["peft", "native", "auto"],
+    to: Format | Literal["auto"],
     *,
-    tasks: str | None = None,
+    task: str | None = None,
+    trial: str | None = None,
     destination: Path | None = None,
     backbone: Backbone | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> list[contract.Export]:
-    """Exports each task of the answer, or the one named; "auto" is PEFT where it holds the whole structure.
+    """Exports each task of the trial, or the one named; "auto" is PEFT where it holds the whole structure.
 
-    `backbone` is the plan's own where it is loaded already.
+    PEFT adapters of several tasks come with one of their union. Everything is written beside its place, reloaded in a
+    fresh process, compared, and only then moved in place. `backbone` is the plan's own where it is loaded already.
 
-    Raises InputError where the run has no finished answer, the task is unknown, or PEFT cannot hold the structure.
+    Raises InputError where the trial is not finished, the task is unknown, or the format cannot hold the structure;
+    EspalierError where a reloaded export differs.
     """
-    names = [task.name for task in plan.tasks]
-    if tasks is not None and tasks not in names:
-        raise InputError(f'task: "{tasks}" is not a task of this run', mend=f"Use one of: {', '.join(names)}.")
-    source = _answer(plan, directory)
+    names = [entry.name for entry in plan.tasks]
+    if task is not None and task not in names:
+        raise InputError(f'task: "{task}" is not a task of this run', mend=f"Use one of: {', '.join(names)}.")
+    exported, source = _source(plan, directory, trial)
     adapter = native.load(source, backbone or load_backbone(plan.backbone))
-    exports = []
-    for task in plan.tasks:
-        if tasks is not None and task.name != tasks:
-            continue
+    root = destination or (directory.exports if trial is None else directory.exports / exported)
+    examples = _examples(plan, directory)
+    started: list[_Export] = []
+    try:
+        for name in _wanted(adapter, names, task, to):
+            check()
+            started.append(_write(adapter, source, name, _format(adapter, name, to), root, examples))
         check()
-        wanted = to
-        if wanted == "auto":
-            kinds = {candidate.kind for candidate in adapter.structure.of_task(task.name)}
-            wanted = "peft" if kinds == {"lora"} else "native"
-        examples = [(example.text, example.text_pair) for example in load_task(task).train[:COMPARED_ROWS]]
-        folder = (directory.exports if destination is None else destination) / f"{task.name}-{wanted}"
-        if wanted == "peft":
-            difference = export_peft(adapter, task.name, folder, examples)
-        else:
-            difference = _export_native(adapter, source, task.name, folder, examples)
-        exports.append(contract.Export(task=task.name, to=wanted, path=str(folder), max_difference=difference))
-    return exports
+        found = fresh.differences([entry.written for entry in started], adapter.backbone.device)
+        for entry, difference in zip(started, found, strict=True):
+            entry.check(difference)
+        for entry in started:
+            entry.move()
+    finally:
+        for entry in started:
+            shutil.rmtree(entry.temporary, ignore_errors=True)
+    return [
+        contract.Export(
+            task=entry.written.task,
+            to=entry.to,
+            path=str(entry.folder),
+            trial=exported,
+            max_difference=difference,
+            left_out=entry.left_out,
+        )
+        for entry, difference in zip(started, found, strict=True)
+    ]
 
 
-def _answer(plan: contract.Plan, directory: RunDirectory) -> Path:
+def add_to_record(directory: RunDirectory, exports: Sequence[contract.Export]) -> None:
+    """Enters the exports in the run's record, where it has one; those of an equal path are replaced."""
+    if not directory.record.exists():
+        return
+    record = contract.RunRecord.model_validate_json(directory.record.read_text())
+    paths = {export.path for export in exports}
+    kept = [export for export in record.exports if export.path not in paths]
+    changed = record.model_copy(update={"exports": [*kept, *exports]})
+    write_json(directory.record, changed.model_dump(by_alias=True))
+
+
+@dataclass(frozen=True)
+class _Export:
+    """An export that lies in `temporary` until it is compared."""
+
+    to: Format
+    folder: Path
+    temporary: Path
+    written: fresh.Written
+    left_out: list[str]
+
+    def check(self, difference: float) -> None:
+        """Raises EspalierError where the reloaded export differs."""
+        limit = ONNX_TOLERANCE if self.to == "onnx" else TOLERANCE
+        if not math.isfinite(difference) or difference >= limit:
+            whose = self.written.task or "all tasks"
+            raise EspalierError(
+                f"export: the reloaded {self.to} export of {whose} differs by {difference:.2g}, more than {limit:g}"
+            )
+
+    def move(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.temporary.replace(self.folder)
+
+
+def _source(plan: contract.Plan, directory: RunDirectory, trial: str | None) -> tuple[str, Path]:
+    """The id of the trial that is exported, and the folder of its adapter."""
+    ids = [entry.id for entry in plan.trials]
+    if trial is not None and trial not in ids:
+        raise InputError(f'trial: "{trial}" is not a trial of this run', mend=f"Use one of: {', '.join(ids)}.")
     name = plan.methods[0].name
-    for trial in plan.trials:
-        files = directory.trial(trial.id)
-        if trial.method == name and (files.adapter / "adapter.json").exists():
-            return files.adapter
-    if isinstance(plan.methods[0], Baseline):
+    wanted = [entry for entry in plan.trials if (entry.method == name if trial is None else entry.id == trial)]
+    for entry in wanted:
+        folder = directory.trial(entry.id).adapter
+        if (folder / "adapter.json").exists():
+            return entry.id, folder
+    chosen = next(method for method in plan.methods if method.name == wanted[0].method)
+    if isinstance(chosen, Baseline):
         raise InputError(
-            f"{directory.root}: {name} has no structure, so there is no adapter to export",
-            mend="Put a search or a fixed structure first among the methods.",
+            f"{directory.root}: {chosen.name} has no structure, so there is no adapter to export",
+            mend="Export a trial of a search or of a fixed structure: --trial ID.",
         )
     raise InputError(
-        f"{directory.root}: no trial of {name} is finished, so there is nothing to export",
+        f"{directory.root}: {f'no trial of {name}' if trial is None else f'trial {trial}'} is"
+        f"{'' if trial is None else ' not'} finished, so there is nothing to export",
         mend="Let the run finish: espalier run --resume RUN.",
     )
 
 
-def _export_native(
+def _wanted(
+    adapter: native.LoadedAdapter, names: Sequence[str], task: str | None, to: Format | Literal["auto"]
+) -> list[str | None]:
+    """The tasks to export; None stands for their union, which tasks that mix paths by shares have not."""
+    if task is not None:
+        return [task]
+    whole = all(share in (0, 1) for row in adapter.structure.rows for share in row)
+    together = whole and len(names) > 1 and _format(adapter, None, to) == "peft"
+    return [*names, None] if together else list(names)
+
+
+def _format(adapter: native.LoadedAdapter, task: str | None, to: Format | Literal["auto"]) -> Format:
+    if to != "auto":
+        return to
+    structure = adapter.structure
+    kinds = {entry.kind for entry in (structure.candidates if task is None else structure.of_task(task))}
+    return "peft" if kinds == {"lora"} else "native"
+
+
+def _write(
     adapter: native.LoadedAdapter,
     source: Path,
-    task: str,
-    folder: Path,
-    examples: list[tuple[str, str | None]],
-) -> float:
-    """Copies the adapter, loads the copy, and compares its outputs with the original's."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    task: str | None,
+    to: Format,
+    root: Path,
+    examples: Mapping[str, Texts],
+) -> _Export:
+    folder = root / f"{'union' if task is None else task}-{to}"
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary)
-    reloaded = native.load(temporary, adapter.backbone)
-    texts = [text for text, _ in examples]
-    pairs = [pair for _, pair in examples if pair is not None] or None
-    difference = float((adapter.outputs(task, texts, pairs) - reloaded.outputs(task, texts, pairs)).abs().max())
-    if not difference < TOLERANCE or not torch.isfinite(torch.tensor(difference)):
-        raise EspalierError(f"export: the reloaded adapter of {task} differs by {difference:.2g}")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
-    return difference
+    temporary.mkdir(parents=True)
+    left_out: list[str] = []
+    try:
+        match to:
+            case "peft":
+                left_out = write_peft(adapter, task, temporary)
+            case "merged":
+                write_merged(adapter, _one(task), temporary)
+            case "onnx":
+                write_onnx(adapter, _one(task), temporary)
+            case "native":
+                shutil.copytree(source, temporary, dirs_exist_ok=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    gates = peft_gates(adapter, task) if to == "peft" else None
+    texts = examples[next(iter(examples)) if task is None else task]
+    outputs = adapter.states(None, texts, gates) if task is None else adapter.outputs(task, texts, gates)
+    return _Export(to, folder, temporary, fresh.Written(str(temporary), task, texts, outputs), left_out)
+
+
+def _one(task: str | None) -> str:
+    assert task is not None, "only PEFT has a union"
+    return task
+
+
+def _examples(plan: contract.Plan, directory: RunDirectory) -> dict[str, Texts]:
+    if directory.examples.exists():
+        kept: dict[str, list[list[str | None]]] = json.loads(directory.examples.read_text())
+        return {task: [(str(text), pair) for text, pair in rows] for task, rows in kept.items()}
+    # A run of an earlier Espalier kept none.
+    return {
+        task.name: [(row.text, row.text_pair) for row in load_task(task).train[:COMPARED_ROWS]] for task in plan.tasks
+    }

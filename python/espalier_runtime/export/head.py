@@ -1,0 +1,88 @@
+"""What an exported model's outputs mean: head.safetensors, one task's head, and head.json, its card.
+
+outputs = W pool(states) + b        logits (rows, classes); a regression's value is  outputs * scale + location
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from espalier_runtime.backbone.heads import Head, Pooling
+from espalier_runtime.backbone.load import BackboneSpec
+from espalier_runtime.errors import InputError
+from espalier_runtime.export.native import LoadedAdapter, TaskCard
+from espalier_runtime.records.files import write_json
+
+Format = Literal["peft", "merged", "onnx"]
+_backbone_spec: TypeAdapter[BackboneSpec] = TypeAdapter(BackboneSpec)
+
+
+@dataclass(frozen=True)
+class HeadCard:
+    """`task` is None in an export of all tasks together, whose outputs are the pooled states."""
+
+    to: Format
+    task: TaskCard | None
+    pooling: Pooling
+    max_length: int
+    backbone: BackboneSpec
+
+
+def write_head(folder: Path, adapter: LoadedAdapter, task: str | None, to: Format) -> None:
+    """Writes the head of `task` and its card into `folder`; where there is no task, the card alone."""
+    from safetensors.torch import save_file
+
+    card = None if task is None else adapter.task(task)
+    if task is not None:
+        head = adapter.model.head(adapter.index(task))
+        weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+        save_file(weights, folder / "head.safetensors")
+    write_json(
+        folder / "head.json",
+        {
+            "version": 1,
+            "to": to,
+            "task": None if card is None else card.name,
+            "kind": None if card is None else card.kind,
+            "labels": [] if card is None else list(card.labels),
+            "metric": None if card is None else card.metric,
+            "pooling": adapter.card.pooling,
+            "maxLength": adapter.card.max_length,
+            "backbone": adapter.card.backbone.model_dump(by_alias=True),
+        },
+    )
+
+
+def read_head(folder: Path) -> HeadCard:
+    """The card in `folder`. Raises InputError where there is none, or one of a newer version."""
+    path = folder / "head.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder}: holds no readable head.json ({error})",
+            mend="Give the folder of an export: espalier export RUN --to peft|merged|native|onnx.",
+        ) from error
+    if data.get("version") != 1:
+        raise InputError(
+            f"{path}: version {data.get('version')} is not one that this Espalier reads (1)", mend="Update Espalier."
+        )
+    task = None
+    if data["task"] is not None:
+        task = TaskCard(data["task"], data["kind"], tuple(data["labels"]), data["metric"])
+    backbone = _backbone_spec.validate_python(data["backbone"])
+    return HeadCard(data["to"], task, data["pooling"], data["maxLength"], backbone)
+
+
+def read_weights(folder: Path, hidden: int, task: TaskCard) -> Head:
+    """The head of `task` that `folder` holds, for states of width `hidden`."""
+    from safetensors.torch import load_file
+
+    head = Head(hidden, max(1, len(task.labels)))
+    head.load_state_dict(load_file(folder / "head.safetensors"))
+    return head.eval()

@@ -1,0 +1,60 @@
+"""An exported transformers model, with or without a PEFT adapter on it, and a task's head: read without the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from espalier_runtime.backbone.heads import Head, pool
+from espalier_runtime.backbone.load import Backbone, load_backbone, read_model
+from espalier_runtime.errors import InputError
+from espalier_runtime.export.head import HeadCard, read_head, read_weights
+from espalier_runtime.export.texts import Texts, batch_of, paired
+
+
+@dataclass(frozen=True)
+class PlainModel:
+    """`head` is None where the export holds all tasks together: its outputs are the pooled states."""
+
+    card: HeadCard
+    backbone: Backbone
+    head: Head | None
+
+    @torch.no_grad()
+    def outputs(self, texts: Texts) -> Tensor:
+        """Logits (rows, classes), values (rows, 1), or pooled states (rows, hidden)."""
+        batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device)
+        states = self.backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
+        pooled = pool(states, batch.attention_mask, self.card.pooling)
+        return pooled if self.head is None else self.head.values(pooled)
+
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
+        """Class names of a classification, values of a regression. Raises InputError where there is no head."""
+        if self.card.task is None:
+            raise InputError("this export holds all tasks together and no head", mend="Load one task's export.")
+        return self.card.task.named(self.outputs(paired(texts, pairs)))
+
+
+def load_merged(folder: Path, device: torch.device | None = None) -> PlainModel:
+    """The plain model in `folder` with its head."""
+    return _with_head(folder, read_model(folder, str(folder), device))
+
+
+def load_peft(folder: Path, device: torch.device | None = None) -> PlainModel:
+    """The PEFT adapter in `folder` on the backbone it was trained on, with its head."""
+    from peft import PeftModel
+
+    backbone = load_backbone(read_head(folder).backbone, device)
+    # PEFT replaces the adapted linears inside the model it is given.
+    PeftModel.from_pretrained(backbone.model, str(folder)).eval()
+    return _with_head(folder, backbone)
+
+
+def _with_head(folder: Path, backbone: Backbone) -> PlainModel:
+    card = read_head(folder)
+    head = None if card.task is None else read_weights(folder, backbone.hidden, card.task).to(backbone.device)
+    return PlainModel(card, backbone, head)

@@ -1,0 +1,288 @@
+"""Exports of a run whose adapters have random weights: what is written says what the run's own adapter says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.backbone.heads import Head
+from espalier_runtime.backbone.load import Backbone, weights_fingerprint
+from espalier_runtime.errors import EspalierError, InputError
+from espalier_runtime.export import fresh, native
+from espalier_runtime.export.load import load
+from espalier_runtime.export.merged import fold, write_merged
+from espalier_runtime.export.texts import Texts
+from espalier_runtime.records.directory import RunDirectory
+from espalier_runtime.records.files import write_json
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import build_space
+from espalier_runtime.structure.structure import Structure, to_record
+from espalier_runtime.training.model import AdaptedModel
+from espalier_runtime.trials import exports as module
+from espalier_runtime.trials.exports import Format, add_to_record, export_trial
+
+TASKS = ("intent", "score")
+EXAMPLES: dict[str, Texts] = {
+    "intent": [("play some jazz", None), ("will it rain in the north tomorrow", None), ("add this to my list", None)],
+    "score": [("a man walks", "somebody is moving"), ("it is late", "the sun is at its highest"), ("yes", "no")],
+}
+
+
+def plan(kinds: Sequence[str]) -> contract.Plan:
+    """A plan whose task files are nowhere: an export must do without them."""
+    specs = {
+        "lora": {"kind": "lora", "ranks": [1, 2], "scale": 2.0},
+        "bottleneck": {"kind": "bottleneck", "sizes": [2], "activation": "gelu", "scale": 1.0},
+    }
+    training = {
+        "epochs": 1,
+        "maxSteps": 1,
+        "batchSize": 16,
+        "maxTokens": 4096,
+        "learningRate": 3e-3,
+        "schedule": "linear",
+        "warmup": 0.06,
+        "weightDecay": 0.01,
+        "gradientClip": 1,
+        "maxLength": 12,
+        "pooling": "mean",
+        "headInit": "zero",
+        "earlyStopping": None,
+        "device": "cpu",
+        "threads": None,
+    }
+    columns = {"text": "text", "textPair": "text_pair", "label": "label"}
+    files = {
+        "source": "files",
+        "metric": None,
+        "columns": columns,
+        "train": "/nowhere/train.jsonl",
+        "validation": None,
+        "test": "/nowhere/test.jsonl",
+    }
+    return contract.Plan.model_validate(
+        {
+            "version": 1,
+            "name": "planted",
+            "backbone": {"source": "embedded", "name": "minilm"},
+            "tasks": [
+                {"name": "intent", "kind": "classification", **files},
+                {"name": "score", "kind": "regression", **files},
+            ],
+            "space": {
+                "slots": ["attention.query", "mlp.down", "mlp"],
+                "layers": [1, 4],
+                "kinds": [specs[kind] for kind in kinds],
+            },
+            "budget": {"parameters": 100_000},
+            "methods": [{"method": "uniform", "name": "uniform", "kind": None}],
+            "training": training,
+            "seeds": [0, 1],
+            "trials": [{"id": f"uniform-seed{seed}", "method": "uniform", "draw": 0, "seed": seed} for seed in (0, 1)],
+        }
+    )
+
+
+def planted(root: Path, backbone: Backbone, *kinds: str) -> tuple[contract.Plan, RunDirectory]:
+    """A run with one finished trial, whose adapters and heads are random; "score" uses every second candidate."""
+    given, directory = plan(kinds), RunDirectory(root)
+    space = build_space(given.space, backbone.sites)
+    chosen = tuple(space.candidates)
+    rows = (tuple(1.0 for _ in chosen), tuple(float(index % 2 == 0) for index in range(len(chosen))))
+    structure = Structure("uniform", TASKS, 100_000, chosen, rows, tuple(tuple(1.0 for _ in chosen) for _ in TASKS))
+    torch.manual_seed(5)
+    pool = AdapterPool(chosen, kinds_of(given.space.kinds), 0)
+    for group in pool.members():
+        torch.nn.init.normal_(group.up, std=0.05)
+    heads = [("intent", Head(backbone.hidden, 3)), ("score", Head(backbone.hidden, 1, location=2.5, scale=1.5))]
+    for _, head in heads:
+        torch.nn.init.normal_(head.linear.weight, std=0.3)
+    native.save(
+        directory.trial("uniform-seed0").adapter,
+        native.AdapterCard(
+            backbone=given.backbone,
+            fingerprint=backbone.fingerprint,
+            structure=to_record(structure, backbone, space),
+            kinds=given.space.kinds,
+            tasks=[
+                native.TaskCard("intent", "classification", ("music", "weather", "list"), "accuracy"),
+                native.TaskCard("score", "regression", (), "pearson"),
+            ],
+            pooling="mean",
+            max_length=12,
+        ),
+        AdaptedModel(backbone, pool, heads, "mean"),
+    )
+    write_json(directory.examples, EXAMPLES)
+    return given, directory
+
+
+@pytest.fixture
+def lora_run(tmp_path: Path, minilm: Backbone) -> tuple[contract.Plan, RunDirectory]:
+    return planted(tmp_path / "run", minilm, "lora")
+
+
+def test_every_format_predicts_what_the_run_predicts_head_included(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone
+) -> None:
+    given, directory = lora_run
+    source = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    formats: list[Format] = ["peft", "merged", "native"]
+    for to in formats:
+        made = export_trial(given, directory, to, backbone=minilm)
+        assert [entry.task for entry in made] == ["intent", "score", *([None] if to == "peft" else [])]
+        for entry in made:
+            assert entry.max_difference < 1e-5, entry
+            assert entry.trial == "uniform-seed0"
+    for to in formats:
+        intent, score = (load(directory.exports / f"{task}-{to}", task) for task in TASKS)
+        texts = [text for text, _ in EXAMPLES["intent"]]
+        assert intent.predict(texts) == source.predict("intent", texts)
+        firsts, seconds = zip(*EXAMPLES["score"], strict=True)
+        assert score.predict(firsts, seconds) == pytest.approx(source.predict("score", firsts, seconds), abs=1e-5)
+
+
+def test_onnx_runs_in_onnxruntime_with_the_outputs_of_pytorch(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", "bottleneck")
+    (made,) = export_trial(given, directory, "onnx", task="intent", backbone=minilm)
+    assert made.max_difference < 1e-4
+    folder = Path(made.path)
+    assert {"model.onnx", "head.json", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
+    source = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    # Other row counts and lengths than those it was traced with.
+    for texts in (["play"], ["play some jazz", "rain", "a b c d e f g h i j k l m n o p", "x", "y"]):
+        assert load(folder).predict(texts) == source.predict("intent", texts)
+
+
+@pytest.mark.fresh
+def test_a_fresh_process_reloads_each_export(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, directory = lora_run
+    adapter = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    write_merged(adapter, "score", tmp_path)
+    texts = EXAMPLES["score"]
+    outputs = adapter.outputs("score", texts)
+    same, other = (fresh.Written(str(tmp_path), "score", texts, given) for given in (outputs, outputs + 3))
+    here = torch.device("cpu")
+    assert fresh.differences([same, other], here) == [pytest.approx(0, abs=1e-5), pytest.approx(3, abs=1e-5)]
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(EspalierError, match="could not be reloaded in a fresh process: exit code 1"):
+        fresh.differences([same], here)
+
+
+def test_an_export_that_differs_is_refused_and_leaves_nothing_behind(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, directory = lora_run
+    monkeypatch.setattr(module, "TOLERANCE", 0.0)
+    with pytest.raises(EspalierError, match="the reloaded peft export of intent differs by"):
+        export_trial(given, directory, "peft", backbone=minilm)
+    assert list(directory.exports.iterdir()) == []
+
+
+def test_the_union_holds_the_candidates_of_every_task(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone
+) -> None:
+    from safetensors.torch import load_file
+
+    given, directory = lora_run
+    export_trial(given, directory, "peft", backbone=minilm)
+    counts = {
+        name: sum(
+            value.numel() for value in load_file(directory.exports / f"{name}-peft/adapter_model.safetensors").values()
+        )
+        for name in (*TASKS, "union")
+    }
+    structure = native.load(directory.trial("uniform-seed0").adapter, minilm).structure
+    assert counts == {
+        "intent": structure.parameters("intent"),
+        "score": structure.parameters("score"),
+        "union": structure.union,
+    }
+    assert counts["score"] < counts["union"]
+
+
+def test_folding_gives_w_plus_s_b_a_and_leaves_the_backbone_as_it_was(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone
+) -> None:
+    given, directory = lora_run
+    adapter = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    linears = fold(adapter, "intent")
+    for group in adapter.model.pool.members():
+        linear: Any = minilm.model.get_submodule(group.site.module)
+        weight, bias = linears[group.site.module]
+        wanted = linear.weight.double() + 2.0 * group.up.double() @ group.down.double()
+        torch.testing.assert_close(weight, wanted, rtol=0, atol=1e-13)
+        torch.testing.assert_close(bias, linear.bias.double(), rtol=0, atol=1e-13)
+    export_trial(given, directory, "merged", backbone=minilm)
+    assert weights_fingerprint(minilm.model) == minilm.fingerprint
+
+
+def test_what_cannot_be_folded_is_named_with_its_kind_and_sites(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", "bottleneck")
+    with pytest.raises(InputError, match="cannot be folded .*: bottleneck at layers.1.mlp, layers.4.mlp") as caught:
+        export_trial(given, directory, "merged", task="intent", backbone=minilm)
+    assert "--to native" in str(caught.value.mend)
+
+
+def test_peft_says_which_kinds_it_leaves_out(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", "bottleneck")
+    (made,) = export_trial(given, directory, "peft", task="intent", backbone=minilm)
+    assert (made.left_out, made.max_difference < 1e-5) == (["bottleneck"], True)
+
+
+def test_a_trial_is_chosen_by_its_id(lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone) -> None:
+    given, directory = lora_run
+    (made,) = export_trial(given, directory, "native", task="score", trial="uniform-seed0", backbone=minilm)
+    assert made.path == str(directory.exports / "uniform-seed0" / "score-native")
+    with pytest.raises(InputError, match="trial uniform-seed1 is not finished"):
+        export_trial(given, directory, "native", trial="uniform-seed1", backbone=minilm)
+    with pytest.raises(InputError, match='"other" is not a trial of this run'):
+        export_trial(given, directory, "native", trial="other", backbone=minilm)
+
+
+def test_onnx_without_its_packages_names_them(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    given, directory = lora_run
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name))
+    with pytest.raises(InputError, match="lacks: onnxscript") as caught:
+        export_trial(given, directory, "onnx", task="score", backbone=minilm)
+    assert "pip install onnx onnxscript onnxruntime" in str(caught.value.mend)
+
+
+def test_an_export_is_entered_in_the_run_s_record_once(
+    lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone
+) -> None:
+    given, directory = lora_run
+    made = export_trial(given, directory, "native", task="score", backbone=minilm)
+    add_to_record(directory, made)
+    assert not directory.record.exists()
+    record = {
+        "version": 1,
+        "run": str(directory.root),
+        "status": "done",
+        "rows": [],
+        "comparisons": [],
+        "fullStepMs": None,
+        "seconds": 1.0,
+        "exports": [],
+        "warnings": [],
+    }
+    write_json(directory.record, record)
+    add_to_record(directory, made)
+    add_to_record(directory, made)
+    (entry,) = json.loads(directory.record.read_text())["exports"]
+    assert (entry["task"], entry["to"], entry["maxDifference"]) == ("score", "native", made[0].max_difference)

@@ -1,8 +1,8 @@
 /** Espalier's public API. */
 export { Interrupted, PythonCrashed, PythonError } from "./bridge/errors.js";
 export { type ErrorCode, EspalierError } from "./errors.js";
+export { adapters } from "./experiment/adapters.js";
 export {
-  adapters,
   type Budget,
   baselines,
   budget,

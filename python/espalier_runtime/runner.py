@@ -1,4 +1,4 @@
-"""The jobs that TypeScript starts: run a plan, inspect a model, export a run's adapters."""
+"""The jobs that TypeScript starts: run a plan, inspect a model, list kinds, export a run's adapters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from espalier_runtime import contract
+from espalier_runtime.adapters.catalogue import catalogue
+from espalier_runtime.adapters.kinds import KindSpec
 from espalier_runtime.backbone.load import BackboneSpec, load_backbone
 from espalier_runtime.errors import EspalierError, InputError, TrialError
 from espalier_runtime.jobs import Cancelled, JobContext
@@ -87,6 +89,14 @@ def inspect(payload: dict[str, Any], context: JobContext) -> dict[str, object]: 
         "sites": sites,
         "total": space.parameters,
     }
+
+
+def list_kinds(payload: dict[str, Any], context: JobContext) -> dict[str, object]:  # noqa: ARG001
+    """Every kind that `payload["kinds"]` gives, on a backbone."""
+    spec: BackboneSpec = TypeAdapter(BackboneSpec).validate_python(payload["backbone"])
+    kinds: list[KindSpec] = TypeAdapter(list[KindSpec]).validate_python(payload["kinds"])
+    backbone = load_backbone(spec)
+    return {"parameters": backbone.parameters, "kinds": catalogue(kinds, backbone.sites)}
 
 
 def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object]:

@@ -16,12 +16,6 @@ import { type CommonOptions, print, printJson } from "./output.js";
 import { progressFor } from "./progress.js";
 
 export async function inspectCommand(model: string, options: CommonOptions): Promise<number> {
-  if (model === "") {
-    throw new EspalierError("inspect: the model's name is empty", {
-      code: "input",
-      mend: "Give minilm, smollm2, a folder, or a name on the Hub.",
-    });
-  }
   const backbone = BackboneSchema.parse(await backboneOf(model));
   const progress = progressFor(options);
   await using launcher = await launchInProcess({
@@ -41,9 +35,6 @@ const wholeSpace = SpaceSchema.parse({
   kinds: [{ kind: "lora" }, { kind: "bottleneck" }],
 });
 
-/** "minilm" and "smollm2" are the embedded models, an existing folder or a path is a folder, anything else a name on the Hub. */
-async function backboneOf(model: string): Promise<BackboneInput> {
-  if (model === "minilm" || model === "smollm2") return { source: "embedded", name: model };
   const isFolder = await stat(model).then(
     (info) => info.isDirectory(),
     () => false,

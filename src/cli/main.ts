@@ -33,6 +33,10 @@ command("inspect", "a model's sites, shapes, and what each candidate costs", "es
   .argument("<model>", "minilm, a folder, or a name on the Hub")
   .action(carried(async (options, model) => (await import("./inspect.js")).inspectCommand(model!, options)));
 
+command("kinds", "every adapter kind: equation, source, cost, and where it can be taken", "espalier kinds")
+  .argument("[model]", "the model that costs are for: minilm, a folder, or a name on the Hub", "minilm")
+  .action(carried(async (options, model) => (await import("./kinds.js")).kindsCommand(model!, options)));
+
 command("runs", "list runs, newest first", "espalier runs")
   .argument("[folder]", "the folder of run directories", "runs")
   .action(carried(async (options, folder) => (await import("./show.js")).runsCommand(folder!, options)));

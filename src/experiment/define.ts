@@ -1,6 +1,6 @@
 /** What a user writes: builders that make the parts of an experiment, each the same object that an experiment.json would hold. */
 import { EspalierError } from "../errors.js";
-import type { BackboneInput, ExperimentInput, KindInput, MethodInput, Row, TaskInput } from "./schema/index.js";
+import type { BackboneInput, ExperimentInput, MethodInput, Row, TaskInput } from "./schema/index.js";
 
 declare const budgetBrand: unique symbol;
 
@@ -51,15 +51,6 @@ export const task = {
       "validation" | "test"
     >,
   ) => ({ name, source: "rows", ...rows }) satisfies TaskInput,
-};
-
-export const adapters = {
-  /** h + s B A x at a linear; source: arXiv 2106.09685. */
-  lora: (options: Omit<Part<KindInput, "kind", "lora">, "kind"> = {}) =>
-    ({ kind: "lora", ...options }) satisfies KindInput,
-  /** h + s W_up f(W_down h) after a sub-block, before its residual; source: Houlsby et al., arXiv 1902.00751. */
-  bottleneck: (options: Omit<Part<KindInput, "kind", "bottleneck">, "kind"> = {}) =>
-    ({ kind: "bottleneck", ...options }) satisfies KindInput,
 };
 
 export const budget = {

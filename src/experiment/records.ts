@@ -1,6 +1,6 @@
 /** What comes back from Python: events while it works and records when it is done. Part of the contract, like schema.ts. */
 import { z } from "zod";
-import { MetricSchema, SlotSchema } from "./schema/index.js";
+import { KindNameSchema, MetricSchema, SlotSchema } from "./schema/index.js";
 
 /** A number that may be not finite: JSON has no NaN, so it travels as "NaN", "Infinity" or "-Infinity". */
 export const RealSchema = z
@@ -13,7 +13,7 @@ export const ChosenSchema = z
     site: z.string().describe("such as layers.3.attention.query"),
     layer: z.int().min(0),
     slot: SlotSchema,
-    kind: z.enum(["lora", "bottleneck"]),
+    kind: KindNameSchema,
     start: z.int().min(0).describe("first rank or width of the chunk, counted through the site's paths"),
     size: z.int().min(1).describe("how many ranks or widths it holds"),
     parameters: z.int().min(1),
@@ -174,6 +174,22 @@ export const InspectionSchema = z.strictObject({
   total: z.int().describe("parameters of the whole space"),
 });
 
+export const KindListSchema = z.strictObject({
+  parameters: z.int().describe("of the backbone"),
+  kinds: z.array(
+    z.strictObject({
+      kind: KindNameSchema,
+      equation: z.string(),
+      source: z.string(),
+      sizes: z.array(z.int()).describe("sizes a site may have by default"),
+      slots: z.partialRecord(SlotSchema, z.int()).describe("per slot of one layer: parameters of the smallest size"),
+      total: z.int().describe("parameters with the largest size at every site"),
+      mergeable: z.boolean().describe("it can be folded into the frozen weights"),
+      peft: z.string().nullable().describe("PEFT's name for it; null: PEFT cannot hold it"),
+    }),
+  ),
+});
+
 export const stages = ["load", "search", "fit", "evaluate", "compare", "export"] as const;
 const stage = z.enum(stages);
 const stamp = { seq: z.int().min(1), time: z.number().describe("seconds since 1970") };
@@ -225,6 +241,7 @@ export type Comparison = z.output<typeof ComparisonSchema>;
 export type RunRecord = z.output<typeof RunRecordSchema>;
 export type Event = z.output<typeof EventSchema>;
 export type Inspection = z.output<typeof InspectionSchema>;
+export type KindList = z.output<typeof KindListSchema>;
 export type Export = z.output<typeof ExportSchema>;
 export type Real = z.output<typeof RealSchema>;
 export type Stage = z.output<typeof stage>;

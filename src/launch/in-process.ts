@@ -4,7 +4,14 @@ import path from "node:path";
 import { z } from "zod";
 import { Interrupted } from "../bridge/errors.js";
 import { Runtime } from "../bridge/runtime.js";
-import { type Event, EventSchema, ExportSchema, InspectionSchema, RunRecordSchema } from "../experiment/records.js";
+import {
+  type Event,
+  EventSchema,
+  ExportSchema,
+  InspectionSchema,
+  KindListSchema,
+  RunRecordSchema,
+} from "../experiment/records.js";
 import type { Plan } from "../experiment/schema/index.js";
 import { additionsFor, addPackages, type Uses } from "../provision/additions.js";
 import type { EnsureOptions } from "../provision/ensure.js";
@@ -71,6 +78,14 @@ class InProcess implements Launcher {
       "espalier_runtime.runner:inspect",
       { backbone, space },
       { result: InspectionSchema, ...(signal === undefined ? {} : { signal }) },
+    );
+  }
+
+  kinds(backbone: Plan["backbone"], kinds: Plan["space"]["kinds"], { signal }: LaunchOptions = {}) {
+    return this.#runtime.job(
+      "espalier_runtime.runner:list_kinds",
+      { backbone, kinds },
+      { result: KindListSchema, ...(signal === undefined ? {} : { signal }) },
     );
   }
 

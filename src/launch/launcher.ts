@@ -1,5 +1,5 @@
 /** What every way of running a plan offers: in this process, under torchrun, on a cluster. */
-import type { Event, Export, Inspection, RunRecord } from "../experiment/records.js";
+import type { Event, Export, Inspection, KindList, RunRecord } from "../experiment/records.js";
 import type { Experiment, Plan } from "../experiment/schema/index.js";
 
 export interface LaunchOptions {
@@ -23,6 +23,8 @@ export interface Launcher extends AsyncDisposable {
   run(plan: Plan, directory: string, options?: LaunchOptions): Promise<RunRecord>;
   /** A model's sites and the candidates that a space puts there. */
   inspect(backbone: Plan["backbone"], space: Experiment["space"], options?: LaunchOptions): Promise<Inspection>;
+  /** What each of `kinds` is and costs on a model. */
+  kinds(backbone: Plan["backbone"], kinds: Experiment["space"]["kinds"], options?: LaunchOptions): Promise<KindList>;
   /** Exports the answer of a finished run. */
   export(directory: string, request: ExportRequest, options?: LaunchOptions): Promise<Export[]>;
 }

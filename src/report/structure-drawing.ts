@@ -14,6 +14,8 @@ const labels: Record<string, string> = {
   attention: "attn",
   mlp: "mlp",
   block: "block",
+  "attention.norm": "a.norm",
+  "mlp.norm": "m.norm",
 };
 
 /** The drawing of `structure`, for all its tasks or for one; at most 80 columns wide. */

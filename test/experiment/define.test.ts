@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { adapters, baselines, budget, model, search, task } from "../../src/experiment/define.js";
+import { adapters } from "../../src/experiment/adapters.js";
+import { baselines, budget, model, search, task } from "../../src/experiment/define.js";
 
 describe("builders make the objects that an experiment.json holds", () => {
   const rows: [object, object][] = [

@@ -5,43 +5,41 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
-from espalier_runtime.backbone.sites import Site
+from espalier_runtime.adapters.base import Hook, Reads
 
 
-class Residual(Protocol):
-    """What can attach: h' of the frozen operation's input x and output h, at `site`."""
-
-    @property
-    def site(self) -> Site: ...
+class Attachable(Protocol):
+    """What can attach: its hooks, and what it reads, which orders several at one module."""
 
     @property
-    def reads(self) -> Literal["input", "output"]: ...
+    def reads(self) -> Reads: ...
 
-    def __call__(self, x: Tensor, h: Tensor) -> Tensor: ...
+    def hooks(self) -> list[Hook]: ...
 
 
 @contextmanager
-def attached(model: nn.Module, residuals: Iterable[Residual]) -> Iterator[None]:
-    """Within the context the modules at the residuals' sites give h' for h; after it the model is itself bit for bit.
+def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
+    """Within the context the hooked modules give h' for h; after it the model is itself bit for bit.
 
-    Several residuals at one module run in this order: those that read its input, then those that read its output.
+    At one module every `before` works on its input in turn; every `after` is given the input as it came and the site's
+    own outputs, those that read an input first. Whatever comes later sees what the earlier ones made of it.
     """
-    by_module: dict[str, list[Residual]] = defaultdict(list)
-    for residual in residuals:
-        by_module[residual.site.module].append(residual)
+    by_module: dict[str, list[Hook]] = defaultdict(list)
+    for member in sorted(members, key=lambda member: member.reads):
+        for hook in member.hooks():
+            by_module[hook.site.module].append(hook)
     touched: list[nn.Module] = []
     try:
-        for path, members in by_module.items():
+        for path, hooks in by_module.items():
             module = model.get_submodule(path)
             if "forward" in vars(module):
                 raise RuntimeError(f"{path} is already adapted: detach what is attached there first")
-            ordered = sorted(members, key=lambda residual: residual.reads)
             # An instance attribute shadows the class's forward; deleting it is the whole of detaching.
-            module.forward = _adapted(module.forward, ordered)
+            module.forward = _adapted(module.forward, hooks)
             touched.append(module)
         yield
     finally:
@@ -49,13 +47,19 @@ def attached(model: nn.Module, residuals: Iterable[Residual]) -> Iterator[None]:
             del module.forward
 
 
-def _adapted(frozen: Callable[..., object], residuals: list[Residual]) -> Callable[..., object]:
+def _adapted(frozen: Callable[..., object], hooks: list[Hook]) -> Callable[..., object]:
+    befores = [hook.before for hook in hooks if hook.before is not None]
+    afters = [(hook.site, hook.after) for hook in hooks if hook.after is not None]
+
     def forward(x: Tensor, *args: object, **kwargs: object) -> object:
-        output = frozen(x, *args, **kwargs)
+        entering = x
+        for before in befores:
+            entering = before(entering)
+        output = frozen(entering, *args, **kwargs)
         h = output[0] if isinstance(output, tuple) else output
         assert isinstance(h, Tensor)
-        for residual in residuals:
-            h = residual.site.put(h, residual(x, residual.site.take(h)))
+        for site, after in afters:
+            h = site.put(h, after(x, site.take(h)))
         return (h, *output[1:]) if isinstance(output, tuple) else h
 
     return forward

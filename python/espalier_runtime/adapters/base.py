@@ -1,66 +1,165 @@
-"""The protocol of an adapter kind.
+"""The protocol of an adapter kind, and of the module that holds one kind at one site.
 
-Every kind is a residual  h' = h + s * W_up (z . f(W_down v)), with v the input x of a frozen operation or its
-output h, and z one gate a chunk of the inner width. A kind gives f, s, what v is and where it may attach; the
-fused group of `group.py` does the rest.
+A kind says what it costs and makes the module; the module says which of the model's modules it hooks into and what it
+computes there. Everything else (gates, budgets, structures, records, resume) knows only this protocol.
+
+A module holds *units*, the indivisible parts of its size: inner dimensions of a residual, groups of a scaling, or a
+single unit where a vector belongs together. One gate a unit, z in [0, 1], scales what the unit adds: at z = 0 the unit
+is as if it were not there, and at init every unit adds exactly nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from espalier_runtime.backbone.sites import Site
+from espalier_runtime.errors import InputError
+
+#: What a kind reads: the sub-block's input, the adapted module's input, or its output. Hooks run in this order.
+Reads = Literal["entry", "input", "output"]
+
+#: The (start, size) of the chosen chunks at a site, in order of start.
+Chunks = Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class AdapterKind:
+class Hook(NamedTuple):
+    """What is done at one module: `before` gives x' for its input x, `after` gives h' for x and its output h."""
+
+    site: Site
+    before: Callable[[Tensor], Tensor] | None = None
+    after: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterKind(ABC):
     """What distinguishes one kind from another.
 
-    `reads`: v is the frozen operation's "input" x or its "output" h. `sizes`: inner widths a site may have, growing;
-    each step from one to the next is one chunk. `slots`: where the kind may attach. `peft`: PEFT can hold it.
+    `equation` in one line; `source` its paper. `slots`: where it may attach. `sizes`: units a site may have, growing;
+    each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it can be
+    folded into the frozen weights. `peft`: PEFT's name for it, None where PEFT cannot hold it.
     """
 
-    name: Literal["lora", "bottleneck"]
+    name: str
     source: str
-    reads: Literal["input", "output"]
+    equation: str
     slots: tuple[str, ...]
-    sizes: tuple[int, ...]
-    scale: float
-    activation: str
-    peft: bool
+    sizes: tuple[int, ...] = (1,)
+    reads: Reads = "output"
+    mergeable: bool = False
+    peft: str | None = None
 
-    def widths(self, site: Site) -> tuple[int, int]:
-        """(width of v, width of h) at `site`."""
-        return (site.inputs if self.reads == "input" else site.outputs), site.outputs
-
+    @abstractmethod
     def parameters(self, site: Site, size: int) -> int:
-        """Trainable parameters of `size` inner units at `site`: size * (width of v + width of h)."""
-        return size * sum(self.widths(site))
+        """Trainable parameters of `size` units at `site`."""
 
-    def inner(self, down: Tensor) -> Tensor:
-        """f(W_down v)."""
-        from torch.nn import functional
+    @abstractmethod
+    def build(self, site: Site, chunks: Chunks, seed: int) -> Adapter:
+        """The module of these chunks; a unit's start depends on seed, site, kind and the unit's index alone."""
 
-        match self.activation:
-            case "identity":
-                return down
-            case "gelu":
-                return functional.gelu(down)
-            case "relu":
-                return functional.relu(down)
-            case "tanh":
-                return down.tanh()
-        raise ValueError(f"unknown activation {self.activation}")
+    def applies(self, slots: Sequence[str], site: Site) -> bool:
+        """Whether a space that names `slots` offers `site` to this kind.
 
-    def slot_applies(self, slots: Sequence[str], candidate: str) -> bool:
-        """Whether a space that names `slots` offers the slot `candidate` to this kind.
-
-        For a kind of linears, `attention` and `mlp` stand for the linears inside.
+        For kinds of linears and norms, `attention` and `mlp` stand for those inside.
         """
-        if candidate not in self.slots:
+        if site.slot not in self.slots or (self.reads == "entry" and site.entry is None):
             return False
-        return candidate in slots or candidate.partition(".")[0] in slots
+        return site.slot in slots or site.slot.partition(".")[0] in slots
+
+
+class Adapter(nn.Module):
+    """One kind at one site; a subclass gives `forward`, and `hooks` where it works elsewhere than after the module.
+
+    `gates` z of the current batch: None for all open, else of a shape that broadcasts with (batch, seq, units).
+    """
+
+    #: For each parameter, which of its dimensions counts units.
+    unit_dimensions: ClassVar[Mapping[str, int]]
+    gates: Tensor | None
+
+    def __init__(self, kind: AdapterKind, site: Site, chunks: Chunks) -> None:
+        super().__init__()
+        self.kind = kind
+        self.reads = kind.reads
+        self.site = site
+        self.indices = [unit for start, size in chunks for unit in range(start, start + size)]
+        self.gates = None
+        self._entered: Tensor | None = None
+
+    def hooks(self) -> list[Hook]:
+        """Where it works: after the site's module, and where it reads the sub-block's input, before that enters."""
+        entry = self.site.entry
+        if self.reads == "entry" and entry is not None and entry.module != self.site.module:
+            return [Hook(entry, before=self._remember), Hook(self.site, after=self)]
+        return [Hook(self.site, after=self)]
+
+    def read(self, x: Tensor, h: Tensor) -> Tensor:
+        """What the kind reads: the sub-block's input, x or h."""
+        if self.reads == "output":
+            return h
+        entered, self._entered = self._entered, None
+        return x if entered is None else entered
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """h' of the frozen operation's input x (batch, seq, inputs) and output h (batch, seq, outputs)."""
+        raise NotImplementedError
+
+    def _remember(self, x: Tensor) -> Tensor:
+        self._entered = x
+        return x
+
+    def open_units(self, values: Tensor) -> Tensor | None:
+        """z as it broadcasts with `values` (batch, seq, units or width); None for all open.
+
+        A model may lay the rows of a batch one after the other, as OPT's MLP does: `values` (batch * seq, width).
+        """
+        if self.gates is None or values.dim() == self.gates.dim():
+            return self.gates
+        rows = self.gates.shape[0]
+        return self.gates.expand(rows, values.shape[0] // rows, -1).flatten(0, 1)
+
+    def folded(self, weight: Tensor, bias: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
+        """The frozen weight and bias with this adapter inside, under gates z (units,).
+
+        `weight` (outputs, inputs) of a linear, (width,) of a norm. Raises InputError where the kind cannot be merged.
+        """
+        raise InputError(
+            f"{self.kind.name} at {self.site.name} cannot be merged into the frozen weights: {self.kind.equation}",
+            mend="Export it with --to native, or use kinds that can be merged; `espalier kinds` lists them.",
+        )
+
+    def gradients(self, units: Tensor) -> list[Tensor]:
+        """The gradients of every parameter's slice that belongs to the units at these positions."""
+        return [
+            parameter.grad.index_select(self.unit_dimensions[name], units)
+            for name, parameter in self.named_parameters()
+            if parameter.grad is not None
+        ]
+
+    @torch.no_grad()
+    def copy_units(self, units: Tensor, source: Adapter, source_units: Tensor) -> None:
+        """Takes the weights of units at `source_units` of another module of the same kind and site."""
+        theirs = dict(source.named_parameters())
+        for name, parameter in self.named_parameters():
+            dimension = self.unit_dimensions[name]
+            parameter.index_copy_(dimension, units, theirs[name].index_select(dimension, source_units))
+
+
+def entry_of(site: Site) -> Site:
+    """The entry of a site that `applies` let through."""
+    assert site.entry is not None
+    return site.entry
+
+
+def unit_rows(seed: int, site: Site, name: str, indices: Sequence[int], *shape: int) -> Tensor:
+    """Rows of uniform numbers in [-1, 1), (units, *shape), each fixed by seed, site, name and its own index alone."""
+    digest = hashlib.sha256(f"{seed}/{site.name}/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    rows = torch.rand(max(indices) + 1, *shape, generator=generator).mul_(2).sub_(1)
+    return rows[list(indices)].clone()

@@ -6,19 +6,19 @@ Source: Houlsby et al., arXiv 1902.00751, and arXiv 2509.03057. Cost: 2 * size *
 from __future__ import annotations
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.fused import FusedKind
 from espalier_runtime.backbone.sites import BLOCK_SLOTS
 
 
-def bottleneck(spec: contract.BottleneckKind) -> AdapterKind:
+def bottleneck(spec: contract.BottleneckKind) -> FusedKind:
     """The kind that `spec` describes."""
-    return AdapterKind(
+    return FusedKind(
         name="bottleneck",
         source="arXiv 1902.00751",
+        equation="h + s W_up f(W_down h)",
         reads="output",
         slots=BLOCK_SLOTS,
         sizes=tuple(spec.sizes),
         scale=spec.scale,
         activation=spec.activation,
-        peft=False,
     )

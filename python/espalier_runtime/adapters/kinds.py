@@ -8,8 +8,49 @@ from espalier_runtime import contract
 from espalier_runtime.adapters.base import AdapterKind
 from espalier_runtime.adapters.bottleneck import bottleneck
 from espalier_runtime.adapters.lora import lora
+from espalier_runtime.adapters.multi_head_parallel import multi_head_parallel
+from espalier_runtime.adapters.parallel import parallel
+from espalier_runtime.adapters.u_tuning import u_tuning
+from espalier_runtime.adapters.unfolded import unfolded
+from espalier_runtime.adapters.vectors import BITFIT, IA3, NORM_TUNING
+
+KindSpec = (
+    contract.LoraKind
+    | contract.BottleneckKind
+    | contract.ParallelKind
+    | contract.ScaledParallelKind
+    | contract.MultiHeadParallelKind
+    | contract.UTuningKind
+    | contract.UnfoldedKind
+    | contract.BitfitKind
+    | contract.Ia3Kind
+    | contract.NormTuningKind
+)
 
 
-def kinds_of(specs: Iterable[contract.LoraKind | contract.BottleneckKind]) -> dict[str, AdapterKind]:
+def kinds_of(specs: Iterable[KindSpec]) -> dict[str, AdapterKind]:
     """The kinds by name, in the order of the space."""
-    return {spec.kind: lora(spec) if isinstance(spec, contract.LoraKind) else bottleneck(spec) for spec in specs}
+    return {spec.kind: kind_of(spec) for spec in specs}
+
+
+def kind_of(spec: KindSpec) -> AdapterKind:
+    """The kind that `spec` describes."""
+    match spec:
+        case contract.LoraKind():
+            return lora(spec)
+        case contract.BottleneckKind():
+            return bottleneck(spec)
+        case contract.ParallelKind() | contract.ScaledParallelKind():
+            return parallel(spec)
+        case contract.MultiHeadParallelKind():
+            return multi_head_parallel(spec)
+        case contract.UTuningKind():
+            return u_tuning(spec)
+        case contract.UnfoldedKind():
+            return unfolded(spec)
+        case contract.BitfitKind():
+            return BITFIT
+        case contract.Ia3Kind():
+            return IA3
+        case contract.NormTuningKind():
+            return NORM_TUNING

@@ -6,19 +6,21 @@ Source: Hu et al., arXiv 2106.09685. Cost: r * (inputs + outputs) parameters. `s
 from __future__ import annotations
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.fused import FusedKind
 from espalier_runtime.backbone.sites import LINEAR_SLOTS
 
 
-def lora(spec: contract.LoraKind) -> AdapterKind:
+def lora(spec: contract.LoraKind) -> FusedKind:
     """The kind that `spec` describes."""
-    return AdapterKind(
+    return FusedKind(
         name="lora",
         source="arXiv 2106.09685",
+        equation="h + s B A x",
         reads="input",
         slots=LINEAR_SLOTS,
         sizes=tuple(spec.ranks),
         scale=spec.scale,
         activation="identity",
-        peft=True,
+        mergeable=True,
+        peft="lora",
     )

@@ -18,6 +18,7 @@ LINEAR_SLOTS = (
     "mlp.down",
 )
 BLOCK_SLOTS = ("attention", "mlp", "block")
+NORM_SLOTS = ("attention.norm", "mlp.norm")
 
 
 @dataclass(frozen=True)

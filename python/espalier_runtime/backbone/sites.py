@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from espalier_runtime import contract
-from espalier_runtime.backbone.families import BLOCK_SLOTS, FAMILIES, LINEAR_SLOTS, Family, Place
+from espalier_runtime.backbone.families import BLOCK_SLOTS, FAMILIES, LINEAR_SLOTS, NORM_SLOTS, Family, Place
 from espalier_runtime.backbone.part import Part
 from espalier_runtime.errors import InputError
 
-__all__ = ["BLOCK_SLOTS", "LINEAR_SLOTS", "Site", "family_of", "find_sites", "layer_count"]
+__all__ = ["BLOCK_SLOTS", "LINEAR_SLOTS", "NORM_SLOTS", "Site", "family_of", "find_sites", "layer_count"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,24 @@ class Site:
     part: Part | None = None
     #: Outputs of the whole module; 0 where the site has them all.
     of: int = 0
+    #: Attention heads that the slot's outputs are made of (for attention.output its inputs); 1 outside attention.
+    heads: int = 1
+    #: The sites of the same layer by slot, this one among them.
+    beside: Mapping[str, Site] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def entry(self) -> Site | None:
+        """The site whose module takes in what the sub-block reads; a site that is no sub-block's end is its own.
+
+        None where the model has no such site.
+        """
+        ways_in = {
+            "attention": ("attention.query", "attention.value"),
+            "attention.output": ("attention.query", "attention.value"),
+            "mlp": ("mlp.up", "mlp.gate"),
+            "mlp.down": ("mlp.up", "mlp.gate"),
+        }
+        return next((self.beside[slot] for slot in ways_in.get(self.slot, (self.slot,)) if slot in self.beside), None)
 
     @property
     def place(self) -> str:
@@ -62,8 +81,7 @@ def find_sites(model: nn.Module, mapping: contract.Mapping | None = None) -> tup
     sites = tuple(
         site
         for index, layer in enumerate(layers)
-        for slot, place in family.slots.items()
-        if (site := _site(model, layer, f"{family.layers}.{index}", index, slot, place)) is not None
+        for site in _layer_sites(model, layer, f"{family.layers}.{index}", index, family)
     )
     if mapping is not None:
         _check_mapping(mapping, sites, layers[0])
@@ -116,6 +134,38 @@ def _layers(model: nn.Module, family: Family) -> nn.ModuleList:
             mend="Give the path of the list that holds the transformer's layers.",
         )
     return layers
+
+
+def _layer_sites(model: nn.Module, layer: nn.Module, layer_path: str, index: int, family: Family) -> Iterable[Site]:
+    beside: dict[str, Site] = {}
+    for slot, place in {**family.slots, **_norms(layer, model.config)}.items():
+        site = _site(model, layer, layer_path, index, slot, place)
+        if site is not None:
+            beside[slot] = replace(site, heads=_heads(slot, model.config), beside=beside)
+    return beside.values()
+
+
+def _norms(layer: nn.Module, config: Any) -> dict[str, Place]:
+    """The norm of each sub-block, by type and width: a layer's first norm, and the first of the second half."""
+    found = [
+        path
+        for path, module in layer.named_modules()
+        if type(module).__name__.endswith("Norm")
+        and isinstance(getattr(module, "weight", None), nn.Parameter)
+        and module.weight.shape == (config.hidden_size,)
+    ]
+    if len(found) not in (2, 4):
+        return {}
+    return {slot: Place((path,)) for slot, path in zip(NORM_SLOTS, (found[0], found[len(found) // 2]), strict=True)}
+
+
+def _heads(slot: str, config: Any) -> int:
+    if slot.partition(".")[0] != "attention" or slot not in LINEAR_SLOTS:
+        return 1
+    heads = int(config.num_attention_heads)
+    if slot in ("attention.key", "attention.value"):
+        return int(getattr(config, "num_key_value_heads", None) or heads)
+    return heads
 
 
 def _site(model: nn.Module, layer: nn.Module, layer_path: str, index: int, slot: str, place: Place) -> Site | None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime.adapters.attach import attached
-from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.base import AdapterKind, Hook
 from espalier_runtime.adapters.group import AdapterGroup
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.problem import SearchProblem
@@ -78,6 +78,9 @@ class FusedSite(nn.Module):
         start = torch.rand(2, tasks, width, hidden, generator=generator).mul_(2).sub_(1).div_(hidden**0.5)
         self.query, self.key = nn.Parameter(start[0].clone()), nn.Parameter(start[1].clone())
 
+    def hooks(self) -> list[Hook]:
+        return [Hook(self.site, after=self)]
+
     def forward(self, _: Tensor, h: Tensor) -> Tensor:
         """h' (batch, seq, hidden)."""
         inner = self.kind.inner(h @ self.down.t()).view(*h.shape[:2], self._tasks, -1)
@@ -94,7 +97,8 @@ class AdapterFusion(nn.Module):
     def __init__(self, bottlenecks: AdapterPool, tasks: int, width: int, seed: int) -> None:
         super().__init__()
         self.lowest_layer = bottlenecks.lowest_layer
-        self.sites = nn.ModuleList(FusedSite(group, tasks, width, seed) for group in bottlenecks.members())
+        groups = (group for group in bottlenecks.members() if isinstance(group, AdapterGroup))
+        self.sites = nn.ModuleList(FusedSite(group, tasks, width, seed) for group in groups)
 
     def use(self, gates: Tensor | None) -> None:
         for site in self.sites:

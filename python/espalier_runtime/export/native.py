@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.adapters.kinds import KindSpec, kinds_of
 from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.load import Backbone, BackboneSpec, load_backbone
 from espalier_runtime.errors import InputError
@@ -27,8 +27,6 @@ from espalier_runtime.records.files import write_atomic, write_json
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.structure import Structure, from_record
 from espalier_runtime.training.model import AdaptedModel
-
-KindSpec = contract.LoraKind | contract.BottleneckKind
 
 _backbone_spec: TypeAdapter[BackboneSpec] = TypeAdapter(BackboneSpec)
 _kind_specs: TypeAdapter[list[KindSpec]] = TypeAdapter(list[KindSpec])

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from espalier_runtime.adapters.group import AdapterGroup
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.head import write_head
 from espalier_runtime.export.native import LoadedAdapter
@@ -68,6 +69,7 @@ def task_loras(adapter: LoadedAdapter, task: str | None) -> list[SiteLora]:
     for index, (candidate, share) in enumerate(_shares(adapter, task)):
         if share > 0 and candidate.kind == "lora":
             group, units = adapter.model.pool.units(index)
+            assert isinstance(group, AdapterGroup)
             up = share * candidate.site.spread(group.up.detach()[:, units].t()).t()
             parts[candidate.site.module].append((group.down.detach()[units], up))
             scales[candidate.site.module] = group.kind.scale

@@ -7,18 +7,23 @@ the sum of their singular values. A chunk of units [start, start + size) is wort
     s * |f'(0)| * (sigma_start + ... + sigma_(start+size-1)) / parameters
 
 with s the kind's scale. For the ReLU, f'(0) is taken as the mean of its two sides.
+
+A kind of another form is attached itself, and a candidate is worth |dL/dw| / parameters, w all its parameters at init:
+along the gradient, a change of norm 1 gains that much. For a LoRA's G in a single direction the two agree in kind, not
+in size; where kinds of both forms compete, `fisher` scores them by one measure.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import math
 
 import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.attach import attached
-from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.base import Adapter
+from espalier_runtime.adapters.fused import FusedKind
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.errors import TrialError
 from espalier_runtime.search.problem import Found, SearchProblem
@@ -27,21 +32,19 @@ from espalier_runtime.structure.structure import harden
 from espalier_runtime.tasks.batching import training_batches
 from espalier_runtime.training.model import AdaptedModel
 
-SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0}
+SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0, "softmax": 1.0}
 
 
-class Probe(nn.Module):
+class Probe(Adapter):
     """h' = h + P v with P = 0: changes nothing, and its gradient is what an adapter there would be pulled by."""
 
-    def __init__(self, site: Site, kind: AdapterKind) -> None:
-        super().__init__()
-        self.site = site
-        self.reads: Literal["input", "output"] = kind.reads
+    def __init__(self, site: Site, kind: FusedKind) -> None:
+        super().__init__(kind, site, ())
         width, outputs = kind.widths(site)
         self.weight = nn.Parameter(torch.zeros(outputs, width))
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        return h + (x if self.reads == "input" else h) @ self.weight.t()
+        return h + self.read(x, h) @ self.weight.t()
 
 
 def search_saliency(problem: SearchProblem, spec: contract.SaliencyMethod, name: str) -> Found:
@@ -49,9 +52,9 @@ def search_saliency(problem: SearchProblem, spec: contract.SaliencyMethod, name:
     values = []
     steps = 0
     for task in range(len(problem.tasks)):
-        gradients, batches = _probe_gradients(problem, spec, task)
+        gradients, norms, batches = _probe_gradients(problem, spec, task)
         steps += batches
-        values.append(candidate_values(problem, gradients))
+        values.append(candidate_values(problem, gradients, norms))
     scores = torch.stack(values)
     if float(scores.sum()) == 0.0:
         raise TrialError(f"{name}: the loss has no gradient at any site", mend="Look for labels that are all equal.")
@@ -59,36 +62,53 @@ def search_saliency(problem: SearchProblem, spec: contract.SaliencyMethod, name:
     return Found(harden(scores, problem.space, problem.budget, problem.tasks, name), steps=steps)
 
 
-def candidate_values(problem: SearchProblem, gradients: dict[tuple[str, str], Tensor]) -> Tensor:
-    """The module's formula, (candidates,), from G of each (site, kind)."""
+def candidate_values(
+    problem: SearchProblem, gradients: dict[tuple[str, str], Tensor], norms: dict[str, float]
+) -> Tensor:
+    """The module's formulas, (candidates,), from G of each (site, kind) and |dL/dw| of each other candidate's id."""
     sigmas = {place: torch.linalg.svdvals(gradient) for place, gradient in gradients.items()}
     values = []
     for candidate in problem.space.candidates:
         kind = problem.space.kinds[candidate.kind]
-        sigma = sigmas[candidate.site.name, candidate.kind]
-        worth = float(sigma[candidate.start : candidate.start + candidate.size].sum())
-        values.append(kind.scale * SLOPE_AT_ZERO[kind.activation] * worth / candidate.parameters)
+        if isinstance(kind, FusedKind):
+            sigma = sigmas[candidate.site.name, candidate.kind]
+            worth = float(sigma[candidate.start : candidate.start + candidate.size].sum())
+            worth *= kind.scale * SLOPE_AT_ZERO[kind.activation]
+        else:
+            worth = norms[candidate.id]
+        values.append(worth / candidate.parameters)
     return torch.tensor(values, dtype=torch.float64)
 
 
 def _probe_gradients(
     problem: SearchProblem, spec: contract.SaliencyMethod, task: int
-) -> tuple[dict[tuple[str, str], Tensor], int]:
-    places = {(c.site.name, c.kind): (c.site, problem.space.kinds[c.kind]) for c in problem.space.candidates}
-    probes = {place: Probe(site, kind).to(problem.backbone.device) for place, (site, kind) in places.items()}
-    model = AdaptedModel(
-        problem.backbone,
-        AdapterPool((), problem.space.kinds, problem.seed),
-        problem.new_heads(),
-        problem.training.pooling,
-    ).to(problem.backbone.device)
+) -> tuple[dict[tuple[str, str], Tensor], dict[str, float], int]:
+    kinds = problem.space.kinds
+    probes: dict[tuple[str, str], Probe] = {}
+    others = []
+    for candidate in problem.space.candidates:
+        kind = kinds[candidate.kind]
+        if isinstance(kind, FusedKind):
+            probes[candidate.site.name, candidate.kind] = Probe(candidate.site, kind).to(problem.backbone.device)
+        else:
+            others.append(candidate)
+    pool = AdapterPool(others, kinds, problem.seed)
+    model = AdaptedModel(problem.backbone, pool, problem.new_heads(), problem.training.pooling)
+    model.to(problem.backbone.device)
     rows = problem.corpus.of_task(task)
     lengths = [problem.corpus.lengths[row] for row in rows]
     batches = training_batches(lengths, problem.training.batch_size, problem.seed, 0)[: spec.batches]
-    with attached(problem.backbone.model, probes.values()):
+    with attached(problem.backbone.model, [*probes.values(), *pool.members()]):
         for step, batch in enumerate(batches):
             loss = model.losses(problem.corpus.batch([rows[index] for index in batch]), None).mean()
             loss.backward()  # type: ignore[no-untyped-call]
             problem.report(task * len(batches) + step + 1, len(problem.tasks) * len(batches), float(loss.detach()))
     gradients = {place: probe.weight.grad for place, probe in probes.items()}
-    return {place: grad.cpu() for place, grad in gradients.items() if grad is not None}, len(batches)
+    norms = {candidate.id: _gradient_norm(pool, index) for index, candidate in enumerate(others)}
+    return {place: grad.cpu() for place, grad in gradients.items() if grad is not None}, norms, len(batches)
+
+
+def _gradient_norm(pool: AdapterPool, index: int) -> float:
+    """|dL/dw| over all parameters of a candidate's units."""
+    module, units = pool.units(index)
+    return math.sqrt(sum(float(gradient.square().sum()) for gradient in module.gradients(units)))

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime.adapters.attach import attached
-from espalier_runtime.adapters.base import AdapterKind
-from espalier_runtime.adapters.group import AdapterGroup
+from espalier_runtime.adapters.base import Adapter, AdapterKind
 from espalier_runtime.structure.space import Candidate
 
 
 class AdapterPool(nn.Module):
-    """One fused group for each site and kind, and the gates of the current batch over the candidates."""
+    """One module for each site and kind, and the gates of the current batch over the candidates."""
 
     _owner: Tensor
 
@@ -34,7 +33,7 @@ class AdapterPool(nn.Module):
             ordered = sorted(indices, key=lambda index: self.candidates[index].start)
             first = self.candidates[ordered[0]]
             chunks = [(self.candidates[index].start, self.candidates[index].size) for index in ordered]
-            self.groups[key] = AdapterGroup(kinds[first.kind], first.site, chunks, seed)
+            self.groups[key] = kinds[first.kind].build(first.site, chunks, seed)
             self._units[key] = slice(len(owner), len(owner) + sum(size for _, size in chunks))
             owner += [index for index in ordered for _ in range(self.candidates[index].size)]
         self.register_buffer("_owner", torch.tensor(owner, dtype=torch.long), persistent=False)
@@ -44,17 +43,17 @@ class AdapterPool(nn.Module):
         """The lowest layer that carries an adapter; None where nothing is adapted."""
         return min((candidate.site.layer for candidate in self.candidates), default=None)
 
-    def members(self) -> Iterator[AdapterGroup]:
-        """The fused groups."""
+    def members(self) -> Iterator[Adapter]:
+        """The modules."""
         for group in self.groups.values():
-            assert isinstance(group, AdapterGroup)
+            assert isinstance(group, Adapter)
             yield group
 
-    def units(self, index: int) -> tuple[AdapterGroup, Tensor]:
-        """The group that holds candidate `index`, and the positions of the candidate's units in it."""
+    def units(self, index: int) -> tuple[Adapter, Tensor]:
+        """The module that holds candidate `index`, and the positions of the candidate's units in it."""
         key = _key(self.candidates[index])
         group = self.groups[key]
-        assert isinstance(group, AdapterGroup)
+        assert isinstance(group, Adapter)
         return group, (self._owner[self._units[key]] == index).nonzero().squeeze(1)
 
     def part(self, indices: Sequence[int]) -> AdapterPool:
@@ -69,7 +68,7 @@ class AdapterPool(nn.Module):
         if gates is not None and len(self.groups) > 0:
             by_unit = gates.index_select(1, self._owner).unsqueeze(1)
         for key, group in self.groups.items():
-            assert isinstance(group, AdapterGroup)
+            assert isinstance(group, Adapter)
             group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
 
     @contextmanager
@@ -89,8 +88,7 @@ class AdapterPool(nn.Module):
             if candidate.id in theirs:
                 group, units = self.units(index)
                 source, source_units = other.units(theirs[candidate.id])
-                group.down[units] = source.down[source_units]
-                group.up[:, units] = source.up[:, source_units]
+                group.copy_units(units, source, source_units)
 
 
 def _key(candidate: Candidate) -> str:

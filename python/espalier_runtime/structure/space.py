@@ -59,7 +59,7 @@ def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
         for site in sites
         if site.layer in layers
         for kind in kinds.values()
-        if kind.slot_applies(spec.slots, site.slot)
+        if kind.applies(spec.slots, site)
         for candidate in _chunks(site, kind, spec.paths)
     )
     _check_used(spec, kinds, sites, candidates)
@@ -131,7 +131,7 @@ def _check_used(
                 f'space.slots[{index}]: this backbone has no slot "{slot}"',
                 mend=f"Use some of: {', '.join(sorted(offered))}.",
             )
-        if not any(kind.slot_applies([slot], site.slot) for kind in kinds.values() for site in sites):
+        if not any(kind.applies([slot], site) for kind in kinds.values() for site in sites):
             fitting = sorted({name for kind in kinds.values() for name in kind.slots} & offered)
             raise InputError(
                 f'space.slots[{index}]: none of the kinds {", ".join(kinds)} can attach at "{slot}"',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from pathlib import Path
 
 import pytest
@@ -10,29 +11,49 @@ import torch
 from conftest import states, tiny
 
 from espalier_runtime import contract
+from espalier_runtime.adapters.fold import fold_into
 from espalier_runtime.backbone.load import Backbone
+from espalier_runtime.errors import InputError
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space, build_space
 
+
+def space(slots: list[str], *kinds: dict[str, object], layers: list[int] | None = None) -> dict[str, object]:
+    return {"slots": slots, "layers": layers, "kinds": list(kinds)}
+
+
+WIDTHS: dict[str, object] = {"sizes": [2, 6], "activation": "gelu"}
 KINDS: dict[str, dict[str, object]] = {
-    "lora": {
-        "slots": ["attention", "mlp"],
-        "layers": None,
-        "kinds": [{"kind": "lora", "ranks": [1, 2, 4], "scale": 2.0}],
-    },
-    "bottleneck": {
-        "slots": ["attention", "mlp", "block"],
-        "layers": None,
-        "kinds": [{"kind": "bottleneck", "sizes": [2, 6], "activation": "gelu", "scale": 1.0}],
-    },
-    "lora and bottleneck": {
-        "slots": ["attention", "mlp"],
-        "layers": [1, 2],
-        "kinds": [
-            {"kind": "lora", "ranks": [2], "scale": 2.0},
-            {"kind": "bottleneck", "sizes": [4], "activation": "relu", "scale": 0.5},
-        ],
-    },
+    "lora": space(["attention", "mlp"], {"kind": "lora", "ranks": [1, 2, 4], "scale": 2.0}),
+    "bottleneck": space(["attention", "mlp", "block"], {"kind": "bottleneck", **WIDTHS, "scale": 1.0}),
+    "parallel": space(["attention", "mlp"], {"kind": "parallel", **WIDTHS}),
+    "scaledParallel": space(["attention", "mlp"], {"kind": "scaledParallel", **WIDTHS, "scale": 2.0}),
+    "multiHeadParallel": space(["attention"], {"kind": "multiHeadParallel", **WIDTHS, "scale": 1.0}),
+    "uTuning": space(["attention", "mlp", "block"], {"kind": "uTuning", **WIDTHS, "scale": 1.0}),
+    "uTuning with softmax": space(
+        ["attention"], {"kind": "uTuning", "sizes": [2, 6], "activation": "softmax", "scale": 1.0}
+    ),
+    "unfolded": space(
+        ["attention", "mlp", "block"],
+        {"kind": "unfolded", "sizes": [2, 6], "iterations": 3, "step": 0.5, "threshold": 0.01, "scale": 1.0},
+    ),
+    "bitfit": space(["attention.value", "attention.output", "mlp"], {"kind": "bitfit"}),
+    "ia3": space(["attention", "mlp"], {"kind": "ia3"}),
+    "normTuning": space(["attention", "mlp"], {"kind": "normTuning"}),
+    "lora and bottleneck": space(
+        ["attention", "mlp"],
+        {"kind": "lora", "ranks": [2], "scale": 2.0},
+        {"kind": "bottleneck", "sizes": [4], "activation": "relu", "scale": 0.5},
+        layers=[1, 2],
+    ),
+    "several at one module": space(
+        ["attention", "mlp"],
+        {"kind": "lora", "ranks": [2], "scale": 2.0},
+        {"kind": "parallel", "sizes": [4], "activation": "relu"},
+        {"kind": "ia3"},
+        {"kind": "bitfit"},
+        layers=[0, 2],
+    ),
 }
 
 
@@ -41,8 +62,20 @@ def spec(request: pytest.FixtureRequest) -> contract.Space:
     return contract.Space.model_validate(KINDS[request.param])
 
 
+@pytest.fixture(params=["bert", "deberta-v2/shared", "gpt2", "llama"])
+def some_family(request: pytest.FixtureRequest) -> str:
+    """Families that differ in what matters to attaching: lacking slots, fused projections, few key heads, no biases."""
+    return str(request.param)
+
+
+@functools.cache
+def model_of(family: str) -> Backbone:
+    """One model a family for the whole matrix: every test leaves it as it was, which one of them checks."""
+    return tiny(family)
+
+
 def make(family: str, spec: contract.Space, seed: int = 0) -> tuple[Backbone, Space, AdapterPool]:
-    backbone = tiny(family)
+    backbone = model_of(family)
     space = build_space(spec, backbone.sites)
     return backbone, space, AdapterPool(space.candidates, space.kinds, seed)
 
@@ -50,8 +83,10 @@ def make(family: str, spec: contract.Space, seed: int = 0) -> tuple[Backbone, Sp
 def randomise(pool: AdapterPool) -> None:
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for group in pool.members():
-            group.up.copy_(torch.randn(group.up.shape, generator=generator) * 0.3)
+        for name, parameter in pool.named_parameters():
+            # Thresholds above what random models give would leave nothing.
+            size = 0.003 if name.endswith("thresholds") else 0.2
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * size)
 
 
 def test_is_an_exact_no_op_at_init(family: str, spec: contract.Space) -> None:
@@ -78,15 +113,15 @@ def test_leaves_the_model_bit_for_bit_as_it_was(family: str, spec: contract.Spac
     assert not any("forward" in vars(module) for module in backbone.model.modules())
 
 
-def test_detaches_when_the_forward_fails(family: str, spec: contract.Space) -> None:
-    backbone, _, pool = make(family, spec)
+def test_detaches_when_the_forward_fails(some_family: str, spec: contract.Space) -> None:
+    backbone, _, pool = make(some_family, spec)
     with pytest.raises(RuntimeError, match="on purpose"), pool.attached(backbone.model):
         raise RuntimeError("on purpose")
     assert not any("forward" in vars(module) for module in backbone.model.modules())
 
 
-def test_sends_gradient_to_the_adapters_and_nowhere_else(family: str, spec: contract.Space) -> None:
-    backbone, _, pool = make(family, spec)
+def test_sends_gradient_to_the_adapters_and_nowhere_else(some_family: str, spec: contract.Space) -> None:
+    backbone, _, pool = make(some_family, spec)
     randomise(pool)
     with pool.attached(backbone.model):
         states(backbone).square().sum().backward()
@@ -121,8 +156,8 @@ def test_a_shut_gate_is_as_if_the_candidate_were_not_there(family: str, spec: co
     assert torch.equal(opened, plain)
 
 
-def test_each_row_of_a_mixed_batch_runs_under_its_own_gates(family: str, spec: contract.Space) -> None:
-    backbone, space, pool = make(family, spec)
+def test_each_row_of_a_mixed_batch_runs_under_its_own_gates(some_family: str, spec: contract.Space) -> None:
+    backbone, space, pool = make(some_family, spec)
     randomise(pool)
     gates = (torch.rand(3, len(space.candidates), generator=torch.Generator().manual_seed(3)) < 0.5).float()
     with torch.no_grad(), pool.attached(backbone.model):
@@ -133,10 +168,10 @@ def test_each_row_of_a_mixed_batch_runs_under_its_own_gates(family: str, spec: c
             torch.testing.assert_close(mixed[row], states(backbone)[row], atol=1e-5, rtol=1e-4)
 
 
-def test_saves_and_reloads_exactly(family: str, spec: contract.Space, tmp_path: Path) -> None:
+def test_saves_and_reloads_exactly(some_family: str, spec: contract.Space, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    backbone, space, pool = make(family, spec)
+    backbone, space, pool = make(some_family, spec)
     randomise(pool)
     save_file(pool.state_dict(), tmp_path / "pool.safetensors")
     other = AdapterPool(space.candidates, space.kinds, 99)
@@ -149,13 +184,43 @@ def test_saves_and_reloads_exactly(family: str, spec: contract.Space, tmp_path: 
     assert torch.equal(before, after)
 
 
-def test_costs_what_it_says(family: str, spec: contract.Space) -> None:
-    _, space, pool = make(family, spec)
+def test_costs_what_it_says(some_family: str, spec: contract.Space) -> None:
+    _, space, pool = make(some_family, spec)
     assert sum(weight.numel() for weight in pool.parameters()) == space.parameters
 
 
-def test_two_pools_cannot_be_attached_at_one_site(family: str, spec: contract.Space) -> None:
-    backbone, _, pool = make(family, spec)
+def test_two_pools_cannot_be_attached_at_one_site(some_family: str, spec: contract.Space) -> None:
+    backbone, _, pool = make(some_family, spec)
     with pool.attached(backbone.model), pytest.raises(RuntimeError, match="already adapted"):
         with pool.attached(backbone.model):
             pass
+
+
+def test_merges_into_the_frozen_weights_or_says_that_it_cannot(some_family: str, spec: contract.Space) -> None:
+    backbone, _, pool = make(some_family, spec)
+    randomise(pool)
+    merged = tiny(some_family)
+    members = [(module, torch.ones(len(module.indices))) for module in pool.members()]
+    shifts = any(module.kind.name in ("bitfit", "normTuning") for module in pool.members())
+    if not all(module.kind.mergeable for module in pool.members()) or (shifts and some_family == "llama"):
+        with pytest.raises(InputError, match="cannot be merged"):
+            fold_into(merged.model, members)
+        return
+    fold_into(merged.model, members)
+    with torch.no_grad(), pool.attached(backbone.model):
+        torch.testing.assert_close(states(merged), states(backbone), atol=1e-5, rtol=1e-4)
+
+
+def test_runs_in_bfloat16(spec: contract.Space) -> None:
+    backbone = tiny("bert")
+    chosen = build_space(spec, backbone.sites)
+    pool = AdapterPool(chosen.candidates, chosen.kinds, 0)
+    randomise(pool)
+    with torch.no_grad(), pool.attached(backbone.model):
+        exact = states(backbone)
+        backbone.model.bfloat16()
+        pool.bfloat16()
+        rounded = states(backbone)
+    assert rounded.dtype == torch.bfloat16
+    # bfloat16 keeps eight bits; the states have size one.
+    assert float((rounded.float() - exact).abs().mean()) < 0.05

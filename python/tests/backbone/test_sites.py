@@ -9,7 +9,8 @@ from transformers.pytorch_utils import Conv1D
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.attach import attached
-from espalier_runtime.backbone.families import BLOCK_SLOTS, FAMILIES, LINEAR_SLOTS
+from espalier_runtime.adapters.base import Hook
+from espalier_runtime.backbone.families import BLOCK_SLOTS, FAMILIES, LINEAR_SLOTS, NORM_SLOTS
 from espalier_runtime.backbone.load import Backbone, as_backbone
 from espalier_runtime.backbone.part import Part
 from espalier_runtime.backbone.sites import Site
@@ -29,14 +30,32 @@ def test_every_family_has_its_slots_in_every_layer(family: str) -> None:
     assert backbone.layers == 3
     expected = [slot for slot in (*LINEAR_SLOTS, *BLOCK_SLOTS) if slot not in LACKING.get(family, set())]
     for layer in range(3):
-        assert [site.slot for site in backbone.sites if site.layer == layer] == expected
+        # ModernBERT's first layer has a single norm, which is no attention's and no MLP's by its place.
+        norms = [] if family == "modernbert" and layer == 0 else NORM_SLOTS
+        assert [site.slot for site in backbone.sites if site.layer == layer] == [*expected, *norms]
+
+
+def test_norms_are_modules_of_their_own_and_wide_as_the_model(family: str) -> None:
+    backbone = tiny(family)
+    norms = [site for site in backbone.sites if site.slot in NORM_SLOTS]
+    assert len({site.module for site in norms}) == len(norms)
+    for site in norms:
+        assert backbone.model.get_parameter(f"{site.module}.weight").shape == (site.outputs,) == (32,)
+
+
+def test_a_sub_block_knows_the_way_in_and_how_many_heads_it_has() -> None:
+    sites = {site.slot: site for site in tiny("llama").sites if site.layer == 1}
+    assert sites["attention"].entry == sites["attention.query"]
+    assert sites["mlp"].entry == sites["mlp.up"]
+    assert sites["block"].entry == sites["block"]
+    assert (sites["attention.query"].heads, sites["attention.key"].heads, sites["mlp.up"].heads) == (4, 2, 1)
 
 
 def test_linear_sites_have_the_shape_they_say(family: str) -> None:
     backbone = tiny(family)
     for site in backbone.sites:
         module = backbone.model.get_submodule(site.module)
-        if "." in site.slot:
+        if site.slot in LINEAR_SLOTS:
             assert isinstance(module, torch.nn.Linear | Conv1D)
             output = module(torch.zeros(1, 2, site.inputs))
             assert site.take(output).shape == (1, 2, site.outputs)
@@ -55,8 +74,8 @@ class Zeroed:
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    def __call__(self, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(h)
+    def hooks(self) -> list[Hook]:
+        return [Hook(self.site, after=lambda x, h: torch.zeros_like(h))]
 
 
 def site_of(backbone: Backbone, slot: str) -> Site:
@@ -155,7 +174,8 @@ def test_a_mapping_makes_an_unknown_family_known() -> None:
         ("layers.0.mlp.down", "encoder.layer.0.output.dense", 24, 16),
         ("layers.0.block", "encoder.layer.0", 16, 16),
     ]
-    assert len(sites) == 6
+    assert [site.slot for site in sites[3:5]] == ["attention.norm", "mlp.norm"]
+    assert len(sites) == 10
 
 
 def test_a_mapping_that_matches_nothing_is_refused_with_what_there_is() -> None:

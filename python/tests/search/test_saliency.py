@@ -14,7 +14,7 @@ def saliency(batches: int = 2) -> contract.SaliencyMethod:
 
 def test_the_probes_gradient_is_that_of_the_frozen_weight() -> None:
     given = problem(tasks=1)
-    gradients, _ = _probe_gradients(given, saliency(1), 0)
+    gradients, _, _ = _probe_gradients(given, saliency(1), 0)
     model = given.model()
     weight = given.backbone.model.get_parameter("encoder.layer.1.intermediate.dense.weight").requires_grad_()
     from espalier_runtime.tasks.batching import training_batches
@@ -30,7 +30,7 @@ def test_a_chunk_is_worth_its_singular_values_per_parameter() -> None:
     places = {(c.site.name, c.kind) for c in given.space.candidates}
     diagonal = torch.zeros(48, 48)
     diagonal[range(4), range(4)] = torch.tensor([5.0, 3.0, 2.0, 1.0])
-    values = candidate_values(given, dict.fromkeys(places, diagonal))
+    values = candidate_values(given, dict.fromkeys(places, diagonal), {})
     chunks = [
         (c, float(v)) for c, v in zip(given.space.candidates, values, strict=True) if c.site.name == "layers.0.mlp.up"
     ]

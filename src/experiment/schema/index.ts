@@ -6,6 +6,7 @@ export * from "./backbone.js";
 export * from "./baselines.js";
 export * from "./budget.js";
 export * from "./experiment.js";
+export * from "./kinds.js";
 export * from "./methods.js";
 export * from "./plan.js";
 export * from "./space.js";

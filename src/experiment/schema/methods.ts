@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { baselineSchemas } from "./baselines.js";
 import { count, methodFields, share } from "./fields.js";
+import { KindNameSchema } from "./kinds.js";
 
 const methodName = methodFields;
 const searchFields = {
@@ -114,11 +115,7 @@ export const FromMethodSchema = z
       .describe("start: the logit that the structure's candidates begin with; the others begin at 0"),
   })
   .meta({ id: "FromMethod" });
-const kindOfBaseline = z
-  .enum(["lora", "bottleneck"])
-  .nullable()
-  .default(null)
-  .describe("null: the first kind of the space");
+const kindOfBaseline = KindNameSchema.nullable().default(null).describe("null: the first kind of the space");
 export const UniformMethodSchema = z
   .strictObject({ method: z.literal("uniform"), ...methodName, kind: kindOfBaseline })
   .meta({ id: "UniformMethod" });

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import torch
+from places import filled, layer, run
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.group import AdapterGroup
+from espalier_runtime.adapters.parallel import parallel
+from espalier_runtime.adapters.u_tuning import u_tuning
+
+
+def kind(activation: str) -> contract.UTuningKind:
+    return contract.UTuningKind.model_validate({"kind": "uTuning", "sizes": [4], "activation": activation, "scale": 1})
+
+
+def test_beside_the_mlp_it_is_the_parallel_adapter() -> None:
+    site = layer()["mlp"]
+    other = parallel(contract.ParallelKind(kind="parallel", sizes=[4], activation="relu"))
+    entry, x, h = torch.randn(2, 3, 8), torch.randn(2, 3, 12), torch.randn(2, 3, 8)
+    mine = run(filled(u_tuning(kind("relu")).build(site, [(0, 4)], 0)), entry, x, h)
+    torch.testing.assert_close(mine, run(filled(other.build(site, [(0, 4)], 0)), entry, x, h))
+
+
+def test_beside_the_attention_with_softmax_it_attends_to_learned_keys_and_values() -> None:
+    adapter = filled(u_tuning(kind("softmax")).build(layer()["attention"], [(0, 4)], 0))
+    assert isinstance(adapter, AdapterGroup)
+    entry, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
+    keys, values = adapter.down, adapter.up.T
+    attended = torch.nn.functional.scaled_dot_product_attention(
+        entry, keys.expand(2, -1, -1), values.expand(2, -1, -1), scale=1.0
+    )
+    torch.testing.assert_close(run(adapter, entry, entry, h), h + attended)
+
+
+def test_beside_the_block_it_reads_the_layers_own_input() -> None:
+    adapter = filled(u_tuning(kind("tanh")).build(layer()["block"], [(0, 4)], 0))
+    assert isinstance(adapter, AdapterGroup)
+    assert [hook.site.slot for hook in adapter.hooks()] == ["block"]
+    x, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
+    torch.testing.assert_close(adapter(x, h), h + torch.tanh(x @ adapter.down.T) @ adapter.up.T)

@@ -1,0 +1,45 @@
+/** espalier kinds: every adapter kind, its equation and source, what it costs on a model, and where it can be taken. */
+import type { KindList } from "../experiment/records.js";
+import { BackboneSchema, KindSchema } from "../experiment/schema/index.js";
+import { launchInProcess } from "../launch/in-process.js";
+import { percent, short } from "../report/numbers.js";
+import { backboneOf } from "./inspect.js";
+import { type CommonOptions, print, printJson } from "./output.js";
+import { progressFor } from "./progress.js";
+
+export async function kindsCommand(model: string, options: CommonOptions): Promise<number> {
+  const backbone = BackboneSchema.parse(await backboneOf(model));
+  const progress = progressFor(options);
+  await using launcher = await launchInProcess({
+    onProgress: (line, done) => progress.setUp(line, done),
+    onWarning: (message) => progress.note(`note: ${message}`),
+  }).finally(() => progress.end());
+  const defaults = KindSchema.options.map((option) => KindSchema.parse({ kind: option.shape.kind.value }));
+  const list = await launcher.kinds(backbone, defaults);
+  if (options.json) printJson(list.kinds);
+  else print(kindsText(model, list));
+  return 0;
+}
+
+/** Two or three lines a kind, at most 100 columns wide. */
+export function kindsText(model: string, { parameters, kinds }: KindList): string {
+  const entries = kinds.map((entry) => {
+    const { sizes, slots, total } = entry;
+    const places = Object.entries(slots).map(([slot, count]) => `${slot} ${short(count)}`);
+    const taken = [
+      entry.mergeable ? "merges into the weights" : "cannot be merged",
+      entry.peft === null ? "no PEFT form" : `PEFT ${entry.peft}`,
+    ];
+    const cost =
+      places.length === 0
+        ? ["      has no place in this model"]
+        : [
+            `      size ${sizes[0]}: ${places.join(", ")}`,
+            `      size ${sizes.at(-1)} everywhere: ${short(total)} parameters, ${percent(total / parameters)} of the model`,
+          ];
+    return [`  ${entry.kind.padEnd(18)} ${entry.equation}`, `      ${entry.source}; ${taken.join(", ")}`, ...cost].join(
+      "\n",
+    );
+  });
+  return [`adapter kinds, and their parameters in one layer of ${model}`, ...entries].join("\n");
+}

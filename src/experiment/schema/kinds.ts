@@ -1,0 +1,97 @@
+/** The adapter kinds: the form of what is added at a site, and the sizes it may have there (DESIGN section 7). */
+import { z } from "zod";
+
+const sizes = (fallback: number[]) =>
+  z
+    .array(z.int().min(1).max(4096))
+    .min(1)
+    .refine((values) => values.every((value, index) => index === 0 || value > values[index - 1]!), {
+      message: "must grow from one size to the next",
+    })
+    .default(fallback);
+const widths = (fallback: number[]) =>
+  sizes(fallback).describe("widths a site may have; each step to the next is one candidate");
+const scale = (fallback: number) => z.number().positive().default(fallback);
+const activation = (fallback: "gelu" | "relu") => z.enum(["gelu", "relu", "tanh"]).default(fallback);
+
+export const LoraKindSchema = z
+  .strictObject({
+    kind: z.literal("lora"),
+    ranks: sizes([1, 2, 4, 8]).describe("ranks a site may have; each step to the next is one candidate"),
+    scale: scale(2).describe("s in h + s B A x"),
+  })
+  .meta({ id: "LoraKind" });
+export const BottleneckKindSchema = z
+  .strictObject({
+    kind: z.literal("bottleneck"),
+    sizes: widths([8, 16, 32]),
+    activation: activation("gelu"),
+    scale: scale(1).describe("s in h + s W_up f(W_down h)"),
+  })
+  .meta({ id: "BottleneckKind" });
+export const ParallelKindSchema = z
+  .strictObject({ kind: z.literal("parallel"), sizes: widths([8, 16, 32]), activation: activation("relu") })
+  .meta({ id: "ParallelKind" });
+export const ScaledParallelKindSchema = z
+  .strictObject({
+    kind: z.literal("scaledParallel"),
+    sizes: widths([8, 16, 32]),
+    activation: activation("relu"),
+    scale: scale(2).describe("s in h + s W_up f(W_down x)"),
+  })
+  .meta({ id: "ScaledParallelKind" });
+export const MultiHeadParallelKindSchema = z
+  .strictObject({
+    kind: z.literal("multiHeadParallel"),
+    sizes: sizes([1, 2, 4]).describe("widths of every head's adapter; each step to the next is one candidate"),
+    activation: activation("relu"),
+    scale: scale(1),
+  })
+  .meta({ id: "MultiHeadParallelKind" });
+export const UTuningKindSchema = z
+  .strictObject({
+    kind: z.literal("uTuning"),
+    sizes: widths([8, 16, 32]),
+    activation: z
+      .enum(["gelu", "relu", "tanh", "softmax"])
+      .default("gelu")
+      .describe("softmax: the tuner is a single-headed prefix"),
+    scale: scale(1).describe("s in OP(x) + s U(x)"),
+  })
+  .meta({ id: "UTuningKind" });
+export const UnfoldedKindSchema = z
+  .strictObject({
+    kind: z.literal("unfolded"),
+    sizes: sizes([8, 16, 32]).describe("atoms a site may have; each step to the next is one candidate"),
+    iterations: z.int().min(1).max(16).default(3).describe("K, steps of soft thresholding"),
+    step: z.number().positive().default(1).describe("eta, the step's length"),
+    threshold: z.number().min(0).default(0.01).describe("what the learned thresholds start at"),
+    scale: scale(1),
+  })
+  .meta({ id: "UnfoldedKind" });
+export const BitfitKindSchema = z.strictObject({ kind: z.literal("bitfit") }).meta({ id: "BitfitKind" });
+export const Ia3KindSchema = z.strictObject({ kind: z.literal("ia3") }).meta({ id: "Ia3Kind" });
+export const NormTuningKindSchema = z.strictObject({ kind: z.literal("normTuning") }).meta({ id: "NormTuningKind" });
+
+export const KindSchema = z
+  .discriminatedUnion("kind", [
+    LoraKindSchema,
+    BottleneckKindSchema,
+    ParallelKindSchema,
+    ScaledParallelKindSchema,
+    MultiHeadParallelKindSchema,
+    UTuningKindSchema,
+    UnfoldedKindSchema,
+    BitfitKindSchema,
+    Ia3KindSchema,
+    NormTuningKindSchema,
+  ])
+  .meta({ id: "Kind" });
+
+/** The kinds' names, in the order of the schema. */
+export const KindNameSchema = z
+  .enum(KindSchema.options.map((option) => option.shape.kind.value) as [KindName, ...KindName[]])
+  .meta({ id: "KindName" });
+
+export type KindName = z.output<typeof KindSchema>["kind"];
+export type KindInput = z.input<typeof KindSchema>;

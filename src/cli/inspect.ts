@@ -62,7 +62,8 @@ export function inspectionText(model: string, inspection: Inspection): string {
   ].join("\n");
 }
 
-function wrap(items: readonly string[], width: number, indent: string): string {
+/** `items` with commas between, in lines of at most `width` columns and the indent. */
+export function wrap(items: readonly string[], width: number, indent: string): string {
   const lines: string[] = [];
   for (const item of items) {
     const last = lines.at(-1);

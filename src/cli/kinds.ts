@@ -1,9 +1,9 @@
 /** espalier kinds: every adapter kind, its equation and source, what it costs on a model, and where it can be taken. */
 import type { KindList } from "../experiment/records.js";
-import { BackboneSchema, KindSchema } from "../experiment/schema/index.js";
+import { BackboneSchema, KindSchema, kindNames } from "../experiment/schema/index.js";
 import { launchInProcess } from "../launch/in-process.js";
 import { percent, short } from "../report/numbers.js";
-import { backboneOf } from "./inspect.js";
+import { backboneOf, wrap } from "./inspect.js";
 import { type CommonOptions, print, printJson } from "./output.js";
 import { progressFor } from "./progress.js";
 
@@ -14,7 +14,7 @@ export async function kindsCommand(model: string, options: CommonOptions): Promi
     onProgress: (line, done) => progress.setUp(line, done),
     onWarning: (message) => progress.note(`note: ${message}`),
   }).finally(() => progress.end());
-  const defaults = KindSchema.options.map((option) => KindSchema.parse({ kind: option.shape.kind.value }));
+  const defaults = kindNames.map((kind) => KindSchema.parse({ kind }));
   const list = await launcher.kinds(backbone, defaults);
   if (options.json) printJson(list.kinds);
   else print(kindsText(model, list));
@@ -34,7 +34,7 @@ export function kindsText(model: string, { parameters, kinds }: KindList): strin
       places.length === 0
         ? ["      has no place in this model"]
         : [
-            `      size ${sizes[0]}: ${places.join(", ")}`,
+            wrap([`size ${sizes[0]}: ${places[0]}`, ...places.slice(1)], 90, "      "),
             `      size ${sizes.at(-1)} everywhere: ${short(total)} parameters, ${percent(total / parameters)} of the model`,
           ];
     return [`  ${entry.kind.padEnd(18)} ${entry.equation}`, `      ${entry.source}; ${taken.join(", ")}`, ...cost].join(

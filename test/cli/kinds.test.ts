@@ -1,14 +1,20 @@
 import { expect, test, vi } from "vitest";
-import { KindSchema } from "../../src/experiment/schema/index.js";
+import { kindsText } from "../../src/cli/kinds.js";
+import type { KindList } from "../../src/experiment/records.js";
+import { KindSchema, kindNames } from "../../src/experiment/schema/index.js";
 import { espalier } from "./cli.js";
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
+
+test("the list of names is the schema's", () => {
+  expect(KindSchema.options.map((option) => option.shape.kind.value)).toEqual(kindNames);
+});
 
 test("espalier kinds --json lists every kind of the schema with equation, source and cost", async () => {
   const { code, stdout } = await espalier(["kinds", "--json"]);
   expect(code).toBe(0);
-  const kinds: { kind: string; equation: string; source: string; slots: object }[] = JSON.parse(stdout);
-  expect(kinds.map(({ kind }) => kind)).toEqual(KindSchema.options.map((option) => option.shape.kind.value));
+  const kinds: KindList["kinds"] = JSON.parse(stdout);
+  expect(kinds.map(({ kind }) => kind)).toEqual([...kindNames]);
   expect(kinds.every(({ equation, source }) => equation.length > 3 && source.length > 3)).toBe(true);
   expect(kinds[0]).toMatchObject({
     kind: "lora",
@@ -19,10 +25,8 @@ test("espalier kinds --json lists every kind of the schema with equation, source
     mergeable: true,
     peft: "lora",
   });
-});
-
-test("espalier kinds is read in a terminal", async () => {
-  const { stdout } = await espalier(["kinds"]);
-  expect(stdout).toContain("  bitfit             h + b\n      arXiv 2106.10199; merges into the weights, no PEFT form");
-  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
+  const text = kindsText("minilm", { parameters: 22_713_216, kinds });
+  expect(text).toContain("  bitfit             h + b\n      arXiv 2106.10199; merges into the weights, no PEFT form");
+  expect(text).toContain("size 1 everywhere: 20.7k parameters, 0.091% of the model");
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
 });

@@ -88,10 +88,20 @@ export const KindSchema = z
   ])
   .meta({ id: "Kind" });
 
-/** The kinds' names, in the order of the schema. */
-export const KindNameSchema = z
-  .enum(KindSchema.options.map((option) => option.shape.kind.value) as [KindName, ...KindName[]])
-  .meta({ id: "KindName" });
+/** The kinds' names, in the order of the schema; a literal list, so that editors and error messages know each. */
+export const kindNames = [
+  "lora",
+  "bottleneck",
+  "parallel",
+  "scaledParallel",
+  "multiHeadParallel",
+  "uTuning",
+  "unfolded",
+  "bitfit",
+  "ia3",
+  "normTuning",
+] as const satisfies readonly KindName[];
+export const KindNameSchema = z.enum(kindNames).meta({ id: "KindName" });
 
 export type KindName = z.output<typeof KindSchema>["kind"];
 export type KindInput = z.input<typeof KindSchema>;

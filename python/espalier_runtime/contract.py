@@ -158,6 +158,125 @@ class BottleneckKind(BaseModel):
     ] = 1
 
 
+class ParallelKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["parallel"]
+    sizes: Annotated[
+        list[int],
+        Field(
+            description="widths a site may have; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [8, 16, 32]
+    activation: Literal["gelu", "relu", "tanh"] = "relu"
+
+
+class ScaledParallelKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["scaledParallel"]
+    sizes: Annotated[
+        list[int],
+        Field(
+            description="widths a site may have; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [8, 16, 32]
+    activation: Literal["gelu", "relu", "tanh"] = "relu"
+    scale: Annotated[
+        float, Field(description="s in h + s W_up f(W_down x)", gt=0.0)
+    ] = 2
+
+
+class MultiHeadParallelKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["multiHeadParallel"]
+    sizes: Annotated[
+        list[int],
+        Field(
+            description="widths of every head's adapter; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [1, 2, 4]
+    activation: Literal["gelu", "relu", "tanh"] = "relu"
+    scale: Annotated[float, Field(gt=0.0)] = 1
+
+
+class UTuningKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["uTuning"]
+    sizes: Annotated[
+        list[int],
+        Field(
+            description="widths a site may have; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [8, 16, 32]
+    activation: Annotated[
+        Literal["gelu", "relu", "tanh", "softmax"],
+        Field(description="softmax: the tuner is a single-headed prefix"),
+    ] = "gelu"
+    scale: Annotated[float, Field(description="s in OP(x) + s U(x)", gt=0.0)] = 1
+
+
+class UnfoldedKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["unfolded"]
+    sizes: Annotated[
+        list[int],
+        Field(
+            description="atoms a site may have; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [8, 16, 32]
+    iterations: Annotated[
+        int, Field(description="K, steps of soft thresholding", ge=1, le=16)
+    ] = 3
+    step: Annotated[float, Field(description="eta, the step's length", gt=0.0)] = 1
+    threshold: Annotated[
+        float, Field(description="what the learned thresholds start at", ge=0.0)
+    ] = 0.01
+    scale: Annotated[float, Field(gt=0.0)] = 1
+
+
+class BitfitKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["bitfit"]
+
+
+class Ia3Kind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["ia3"]
+
+
+class NormTuningKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["normTuning"]
+
+
 class Budget(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -354,34 +473,6 @@ class SaliencyMethod(BaseModel):
     ] = 16
 
 
-class UniformMethod(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    method: Literal["uniform"]
-    name: Annotated[
-        str | None,
-        Field(
-            description="how rows and comparisons call it; default: the method's own name",
-            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        ),
-    ] = None
-    learning_rate: Annotated[
-        float | None,
-        Field(
-            alias="learningRate",
-            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
-            gt=0.0,
-            le=10.0,
-        ),
-    ] = None
-    kind: Annotated[
-        Literal["lora", "bottleneck"] | None,
-        Field(description="null: the first kind of the space"),
-    ] = None
-
-
 class TopLayersMethod(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -408,7 +499,19 @@ class TopLayersMethod(BaseModel):
         int, Field(description="how many of the last layers carry adapters", ge=1)
     ] = 2
     kind: Annotated[
-        Literal["lora", "bottleneck"] | None,
+        Literal[
+            "lora",
+            "bottleneck",
+            "parallel",
+            "scaledParallel",
+            "multiHeadParallel",
+            "uTuning",
+            "unfolded",
+            "bitfit",
+            "ia3",
+            "normTuning",
+        ]
+        | None,
         Field(description="null: the first kind of the space"),
     ] = None
 
@@ -468,7 +571,19 @@ class SeparateMethod(BaseModel):
         ),
     ] = None
     kind: Annotated[
-        Literal["lora", "bottleneck"] | None,
+        Literal[
+            "lora",
+            "bottleneck",
+            "parallel",
+            "scaledParallel",
+            "multiHeadParallel",
+            "uTuning",
+            "unfolded",
+            "bitfit",
+            "ia3",
+            "normTuning",
+        ]
+        | None,
         Field(description="null: the first kind of the space"),
     ] = None
 
@@ -585,6 +700,8 @@ class PeftLoraMethod(BaseModel):
                 "attention",
                 "mlp",
                 "block",
+                "attention.norm",
+                "mlp.norm",
             ]
         ]
         | None,
@@ -638,6 +755,8 @@ class AdaLoraMethod(BaseModel):
                 "attention",
                 "mlp",
                 "block",
+                "attention.norm",
+                "mlp.norm",
             ]
         ]
         | None,
@@ -808,6 +927,8 @@ class PolytroponMethod(BaseModel):
                 "attention",
                 "mlp",
                 "block",
+                "attention.norm",
+                "mlp.norm",
             ]
         ]
         | None,
@@ -950,6 +1071,8 @@ class StructureBackbone(BaseModel):
                 "attention",
                 "mlp",
                 "block",
+                "attention.norm",
+                "mlp.norm",
             ]
         ],
         Field(description="the slots the space could use"),
@@ -988,12 +1111,25 @@ class Chosen(BaseModel):
             "attention",
             "mlp",
             "block",
+            "attention.norm",
+            "mlp.norm",
         ],
         Field(
-            description="a place inside a layer: one of its linears, or a whole sub-block"
+            description="a place inside a layer: one of its linears, a whole sub-block, or a sub-block's norm"
         ),
     ]
-    kind: Literal["lora", "bottleneck"]
+    kind: Literal[
+        "lora",
+        "bottleneck",
+        "parallel",
+        "scaledParallel",
+        "multiHeadParallel",
+        "uTuning",
+        "unfolded",
+        "bitfit",
+        "ia3",
+        "normTuning",
+    ]
     start: Annotated[
         int,
         Field(
@@ -1168,6 +1304,8 @@ class Mapping(BaseModel):
                 "attention",
                 "mlp",
                 "block",
+                "attention.norm",
+                "mlp.norm",
             ],
             str | FusedModule,
         ],
@@ -1418,6 +1556,46 @@ class FromMethod(BaseModel):
     ] = 2
 
 
+class UniformMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["uniform"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    kind: Annotated[
+        Literal[
+            "lora",
+            "bottleneck",
+            "parallel",
+            "scaledParallel",
+            "multiHeadParallel",
+            "uTuning",
+            "unfolded",
+            "bitfit",
+            "ia3",
+            "normTuning",
+        ]
+        | None,
+        Field(description="null: the first kind of the space"),
+    ] = None
+
+
 class Training(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1651,10 +1829,12 @@ class Space(BaseModel):
                 "attention",
                 "mlp",
                 "block",
+                "attention.norm",
+                "mlp.norm",
             ]
         ],
         Field(
-            description="where adapters may attach; for LoRA, attention and mlp stand for all linears inside",
+            description="where adapters may attach; for kinds of linears and norms, attention and mlp stand for all of those inside",
             min_length=1,
         ),
     ] = [
@@ -1677,7 +1857,21 @@ class Space(BaseModel):
             le=16,
         ),
     ] = 1
-    kinds: Annotated[list[LoraKind | BottleneckKind], Field(min_length=1)]
+    kinds: Annotated[
+        list[
+            LoraKind
+            | BottleneckKind
+            | ParallelKind
+            | ScaledParallelKind
+            | MultiHeadParallelKind
+            | UTuningKind
+            | UnfoldedKind
+            | BitfitKind
+            | Ia3Kind
+            | NormTuningKind
+        ],
+        Field(min_length=1),
+    ]
 
 
 class RunRecord(BaseModel):

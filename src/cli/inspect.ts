@@ -35,6 +35,15 @@ const wholeSpace = SpaceSchema.parse({
   kinds: [{ kind: "lora" }, { kind: "bottleneck" }],
 });
 
+/** "minilm" and "smollm2" are the embedded models, an existing folder or a path is a folder, anything else a name on the Hub. */
+export async function backboneOf(model: string): Promise<BackboneInput> {
+  if (model === "") {
+    throw new EspalierError("the model's name is empty", {
+      code: "input",
+      mend: "Give minilm, smollm2, a folder, or a name on the Hub.",
+    });
+  }
+  if (model === "minilm" || model === "smollm2") return { source: "embedded", name: model };
   const isFolder = await stat(model).then(
     (info) => info.isDirectory(),
     () => false,
@@ -45,7 +54,8 @@ const wholeSpace = SpaceSchema.parse({
 
 /** One layer stands for those of equal shape: all layers of these families are alike. */
 export function inspectionText(model: string, inspection: Inspection): string {
-  const first = inspection.sites.filter((site) => site.layer === 0);
+  const offered = inspection.sites.filter((site) => site.candidates.length > 0);
+  const first = offered.filter((site) => site.layer === 0);
   const lines = first.map((site) => {
     const costs = site.candidates.map(
       ({ kind, start, size, parameters }) =>
@@ -56,7 +66,7 @@ export function inspectionText(model: string, inspection: Inspection): string {
   });
   return [
     `${model}: ${inspection.family}, ${inspection.layers} layers x ${inspection.hidden}, ${inspection.parameters.toLocaleString("en")} parameters`,
-    `sites: ${inspection.sites.length}, the same ${first.length} in every layer N; under each, its candidates: units and parameters`,
+    `sites: ${offered.length}, the same ${first.length} in every layer N; under each, its candidates: units and parameters`,
     ...lines,
     `whole space: ${inspection.total.toLocaleString("en")} parameters, ${percent(inspection.total / inspection.parameters)} of the backbone`,
   ].join("\n");

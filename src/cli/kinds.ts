@@ -11,6 +11,7 @@ export async function kindsCommand(model: string, options: CommonOptions): Promi
   const backbone = BackboneSchema.parse(await backboneOf(model));
   const progress = progressFor(options);
   await using launcher = await launchInProcess({
+    uses: { backbone },
     onProgress: (line, done) => progress.setUp(line, done),
     onWarning: (message) => progress.note(`note: ${message}`),
   }).finally(() => progress.end());

@@ -1,4 +1,4 @@
-"""Kinds that are one vector or two at a site, which belong together: a single unit. All start as exact no-ops.
+"""Kinds whose unit is a whole vector or two at a site. All start as exact no-ops; several units at a site add up.
 
     bitfit       h' = h + z b                        at a linear
     ia3          h' = (1 + z l) . h                  at key and value;  x' = (1 + z l) . x  into mlp.down
@@ -43,15 +43,16 @@ class VectorKind(AdapterKind):
 
 
 class Vectors(Adapter):
-    """scale (1, width) and shift (1, width), whichever the kind has, both zero at init."""
+    """scale (units, width) and shift (units, width), whichever the kind has, both zero at init."""
 
     unit_dimensions: ClassVar = {"scale": 0, "shift": 0}
     kind: VectorKind
 
     def __init__(self, kind: VectorKind, site: Site, chunks: Chunks, width: int) -> None:
         super().__init__(kind, site, chunks)
-        self.scale = nn.Parameter(torch.zeros(1, width)) if kind.scales else None
-        self.shift = nn.Parameter(torch.zeros(1, width)) if kind.shifts else None
+        units = len(self.indices)
+        self.scale = nn.Parameter(torch.zeros(units, width)) if kind.scales else None
+        self.shift = nn.Parameter(torch.zeros(units, width)) if kind.shifts else None
 
     def hooks(self) -> list[Hook]:
         if self.kind.side(self.site) == "input":
@@ -63,18 +64,19 @@ class Vectors(Adapter):
 
     def apply_to(self, values: Tensor) -> Tensor:
         """(1 + z scale) . values + z shift."""
-        opened = self.open_units(values)
-        z = 1.0 if opened is None else opened
+        z = self.open_units(values)
         if self.scale is not None:
-            values = values + values * (z * self.scale)
-        return values if self.shift is None else values + z * self.shift
+            values = values + values * (self.scale.sum(0) if z is None else z @ self.scale)
+        if self.shift is not None:
+            values = values + (self.shift.sum(0) if z is None else z @ self.shift)
+        return values
 
     def folded(self, weight: Tensor, bias: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor | None]:
-        scale = torch.ones_like(weight[..., 0]) if self.scale is None else 1 + z * self.scale[0]
+        scale = 1 if self.scale is None else 1 + z @ self.scale
         if self.kind.side(self.site) == "input":
             return weight * scale, bias
-        shift = None if self.shift is None else z * self.shift[0]
-        scaled = weight * scale.view(-1, *[1] * (weight.dim() - 1))
+        shift = None if self.shift is None else z @ self.shift
+        scaled = weight if self.scale is None else (weight.t() * scale).t()
         if bias is None:
             return scaled, shift
         return scaled, bias * scale if shift is None else bias * scale + shift

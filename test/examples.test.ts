@@ -24,7 +24,19 @@ describe("the README", async () => {
 
   test("names only commands that exist", async () => {
     const commands = new Set([...readme.matchAll(/espalier ([a-z]+)/g)].map((match) => match[1]));
-    const known = ["quickstart", "run", "inspect", "kinds", "runs", "show", "report", "structure", "export", "setup", "doctor"];
+    const known = [
+      "quickstart",
+      "run",
+      "inspect",
+      "kinds",
+      "runs",
+      "show",
+      "report",
+      "structure",
+      "export",
+      "setup",
+      "doctor",
+    ];
     expect([...commands].filter((name) => !known.includes(name!))).toEqual([]);
   });
 

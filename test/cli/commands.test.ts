@@ -16,7 +16,18 @@ test("espalier inspect of a Hub model without a network names the alternative", 
 });
 
 test("every command's help has an example", async () => {
-  for (const command of ["quickstart", "run", "inspect", "kinds", "runs", "show", "report", "export", "setup", "doctor"]) {
+  for (const command of [
+    "quickstart",
+    "run",
+    "inspect",
+    "kinds",
+    "runs",
+    "show",
+    "report",
+    "export",
+    "setup",
+    "doctor",
+  ]) {
     const { code, stdout } = await espalier([command, "--help"]);
     expect(stdout).toContain(`Example:\n  espalier ${command}`);
     expect(code).toBe(0);

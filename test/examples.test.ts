@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadExperiment } from "../src/cli/experiment-file.js";
 import { planExperiment } from "../src/experiment/plan.js";
+import { commandNames } from "./cli/cli.js";
 
 const root = path.resolve(import.meta.dirname, "..");
 const examples = (await readdir(path.join(root, "examples"))).filter((name) => /\.(ts|json)$/.test(name));
@@ -24,19 +25,7 @@ describe("the README", async () => {
 
   test("names only commands that exist", async () => {
     const commands = new Set([...readme.matchAll(/espalier ([a-z]+)/g)].map((match) => match[1]));
-    const known = [
-      "quickstart",
-      "run",
-      "inspect",
-      "kinds",
-      "runs",
-      "show",
-      "report",
-      "structure",
-      "export",
-      "setup",
-      "doctor",
-    ];
+    const known = await commandNames();
     expect([...commands].filter((name) => !known.includes(name!))).toEqual([]);
   });
 

@@ -38,6 +38,8 @@ def run_plan(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
     plan = parse(contract.Plan, payload["plan"])
     directory = RunDirectory(Path(payload["directory"]))
     with directory.writer():
+        # A request that an earlier run was given is not for this one.
+        directory.stop.unlink(missing_ok=True)
         log = EventLog(directory.events)
 
         def emit(event: dict[str, object]) -> None:
@@ -166,7 +168,7 @@ class _Run:
             ),
         )
         save_examples(directory, prepared.tasks)
-        self._context.check()
+        self._check()
         full_ms = full_step_ms(prepared)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
@@ -184,7 +186,7 @@ class _Run:
         if answered and not isinstance(plan.methods[0], contract.HeadMethod):
             self._emit({"type": "stage.started", "trial": None, "stage": "export"})
             try:
-                exports = export_trial(plan, directory, "auto", backbone=prepared.backbone, check=self._context.check)
+                exports = export_trial(plan, directory, "auto", backbone=prepared.backbone, check=self._check)
             except EspalierError as error:  # the trials stand whatever becomes of their exports
                 warnings.append(str(error))
         record = contract.RunRecord(
@@ -202,12 +204,18 @@ class _Run:
         self._emit({"type": "run.finished", "status": record.status})
         return record
 
+    def _check(self) -> None:
+        """Raises Cancelled if the user asked to stop, through the job or by a file in the directory."""
+        self._context.check()
+        if self._directory.stop.exists():
+            raise Cancelled
+
     def _trial(self, prepared: Prepared, trial: contract.Trial, method: TrialMethod, progress: RunProgress) -> None:
         directory = self._directory.trial(trial.id)
         entered: set[str] = set()
 
         def report(stage: str, step: int, steps: int, loss: float | None) -> None:
-            self._context.check()
+            self._check()
             if stage not in entered:
                 entered.add(stage)
                 self._emit({"type": "stage.started", "trial": trial.id, "stage": stage})

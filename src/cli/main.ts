@@ -2,7 +2,7 @@
 /** The command line. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exportFormats } from "../experiment/records.js";
 import { type CommonOptions, reportError } from "./output.js";
 
@@ -27,6 +27,7 @@ command("run", "run an experiment: .ts, .js or .json", "espalier run experiment.
   .argument("[file]", "the experiment")
   .addOption(runsFolder())
   .option("--resume <run>", "continue an interrupted run where it stopped")
+  .option("--dashboard", "show the run in a browser while it goes on")
   .action(carried(async (options, file) => (await import("./run.js")).runCommand(file, options)));
 
 command("inspect", "a model's sites, shapes, and what each candidate costs", "espalier inspect minilm")
@@ -59,6 +60,12 @@ command(
       (await import("./structure.js")).structureCommand(options, given!, against),
     ),
   );
+
+command("dashboard", "a page that shows runs, live and ended", "espalier dashboard runs --port 8080 --no-open")
+  .argument("[folder]", "the folder of run directories", "runs")
+  .addOption(new Option("--port <number>", "default: one that is free").argParser(portOption))
+  .option("--no-open", "do not open a browser")
+  .action(carried(async (options, folder) => (await import("./dashboard.js")).dashboardCommand(folder!, options)));
 
 command("report", "a run as one HTML file, or its tables", "espalier report latest --format md")
   .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
@@ -126,6 +133,12 @@ function command(name: string, description: string, example: string): Command {
     .option("--json", "print one JSON object and nothing else")
     .option("--verbose", "with errors, show the traceback")
     .addHelpText("after", `\nExample:\n  ${example}`);
+}
+
+function portOption(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError("It must be a number between 0 and 65535; 0 takes a free one.");
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: commander gives each command's options untyped; the command types them

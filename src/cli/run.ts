@@ -1,5 +1,6 @@
 /** espalier run and quickstart: run an experiment and show what came out. */
 import path from "node:path";
+import { startDashboard } from "../dashboard/server.js";
 import { EspalierError } from "../errors.js";
 import { quickstart } from "../experiment/presets.js";
 import type { RunRecord } from "../experiment/records.js";
@@ -8,6 +9,7 @@ import { runReport } from "../report/run-report.js";
 import { type RunOptions, resumeRun, run } from "../run.js";
 import { readOutcome } from "../runs/outcome.js";
 import { findRun } from "../runs/read.js";
+import { announce, openInBrowser } from "./dashboard.js";
 import { loadExperiment } from "./experiment-file.js";
 import { onInterrupt } from "./interrupt.js";
 import { type CommonOptions, print, printJson } from "./output.js";
@@ -16,6 +18,7 @@ import { progressFor } from "./progress.js";
 export interface RunCommandOptions extends CommonOptions {
   runs: string;
   resume?: string;
+  dashboard?: boolean;
 }
 
 export async function runCommand(file: string | undefined, options: RunCommandOptions): Promise<number> {
@@ -52,7 +55,12 @@ export function quickstartCommand(options: RunCommandOptions): Promise<number> {
   );
 }
 
-async function carryOut(options: CommonOptions, start: (settings: RunOptions) => Promise<RunRecord>): Promise<number> {
+async function carryOut(
+  options: RunCommandOptions,
+  start: (settings: RunOptions) => Promise<RunRecord>,
+): Promise<number> {
+  await using dashboard = options.dashboard ? await startDashboard({ folder: options.runs }) : undefined;
+  if (dashboard !== undefined) announce(dashboard);
   const progress = progressFor(options);
   const interrupt = onInterrupt(progress);
   let record: RunRecord;
@@ -62,6 +70,10 @@ async function carryOut(options: CommonOptions, start: (settings: RunOptions) =>
       onProgress: (line, done) => progress.setUp(line, done),
       onWarning: (message) => progress.note(`note: ${message}`),
       onEvent: (event) => progress.event(event),
+      onDirectory: (directory) => {
+        if (dashboard !== undefined)
+          openInBrowser(`${dashboard.url}#/run/${encodeURIComponent(path.basename(directory))}`);
+      },
     });
   } finally {
     progress.end();

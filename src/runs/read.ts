@@ -36,7 +36,7 @@ export async function listRuns(folder: string): Promise<RunSummary[]> {
   const names = entries
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
     .map((entry) => entry.name);
-  const runs = await Promise.all(names.map((name) => summarise(path.join(folder, name))));
+  const runs = await Promise.all(names.map((name) => summariseRun(path.join(folder, name))));
   return runs
     .filter((run) => run !== undefined)
     .sort((a, b) => (b.started?.getTime() ?? 0) - (a.started?.getTime() ?? 0) || (a.name < b.name ? -1 : 1));
@@ -129,7 +129,8 @@ export function parseEvent(line: string): Event | undefined {
   }
 }
 
-async function summarise(directory: string): Promise<RunSummary | undefined> {
+/** One run of a folder; undefined where the directory is none. */
+export async function summariseRun(directory: string): Promise<RunSummary | undefined> {
   if (!(await isRun(directory))) return undefined;
   const name = path.basename(directory);
   const started = await stat(path.join(directory, files.plan)).then(
@@ -187,7 +188,8 @@ async function readVersioned<Schema extends z.ZodType>(file: string, schema: Sch
   });
 }
 
-function isRun(directory: string): Promise<boolean> {
+/** Whether a plan lies there. */
+export function isRun(directory: string): Promise<boolean> {
   return exists(path.join(directory, files.plan));
 }
 

@@ -24,3 +24,10 @@ export async function espalier(
   });
   return { code: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr) };
 }
+
+/** Every command that the help names. */
+export async function commandNames(): Promise<string[]> {
+  const { stdout } = await espalier(["--help"]);
+  const [, list = ""] = stdout.split("Commands:\n");
+  return [...list.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1]!).filter((name) => name !== "help");
+}

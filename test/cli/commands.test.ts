@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { espalier } from "./cli.js";
+import { commandNames, espalier } from "./cli.js";
 
 test("espalier inspect shows sites, shapes and costs", async () => {
   const { code, stdout } = await espalier(["inspect", "minilm"]);
@@ -16,18 +16,7 @@ test("espalier inspect of a Hub model without a network names the alternative", 
 });
 
 test("every command's help has an example", async () => {
-  for (const command of [
-    "quickstart",
-    "run",
-    "inspect",
-    "kinds",
-    "runs",
-    "show",
-    "report",
-    "export",
-    "setup",
-    "doctor",
-  ]) {
+  for (const command of await commandNames()) {
     const { code, stdout } = await espalier([command, "--help"]);
     expect(stdout).toContain(`Example:\n  espalier ${command}`);
     expect(code).toBe(0);

@@ -27,6 +27,8 @@ class RunDirectory:
         self.record = root / "record.json"
         self.exports = root / "exports"
         self.examples = root / "examples.json"
+        #: Whoever may write here asks the run to stop by making this file.
+        self.stop = root / "stop.request"
 
     def trial(self, trial_id: str) -> TrialDirectory:
         """The files of one trial."""

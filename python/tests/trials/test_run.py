@@ -122,6 +122,19 @@ class Listening(JobContext):
         return super().emit(event)
 
 
+class Asked(JobContext):
+    """Makes the file that asks the run to stop when the first step is done."""
+
+    def __init__(self, stop: Path) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def emit(self, event: Any) -> dict[str, object]:
+        if event["type"] == "progress":
+            self._stop.touch()
+        return super().emit(event)
+
+
 def run(given: dict[str, Any], directory: Path, context: JobContext | None = None) -> contract.RunRecord:
     directory.mkdir(exist_ok=True)
     (directory / "plan.json").write_text(json.dumps(given))
@@ -262,6 +275,14 @@ def test_a_cancelled_run_keeps_its_finished_trials_and_continues(tmp_path: Path)
     context = Listening()
     assert run(given, tmp_path / "run", context).status == "done"
     assert [e["trial"] for e in context.heard if e["type"] == "trial.finished"] == ["head-seed0"]
+
+
+def test_a_file_in_the_directory_asks_the_run_to_stop_and_the_next_run_is_not_asked(tmp_path: Path) -> None:
+    given = plan("uniform", "head", seeds=[0])
+    with pytest.raises(Cancelled):
+        run(given, tmp_path / "run", Asked(tmp_path / "run" / "stop.request"))
+    assert json.loads((tmp_path / "run" / "events.jsonl").read_text().splitlines()[-1])["status"] == "interrupted"
+    assert run(given, tmp_path / "run").status == "done"
 
 
 def test_continuing_from_the_search_starts_at_the_searched_weights(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+/** The structure map, with a slider over the steps of the search, and the overlap of what several seeds found. */
+import { html, nothing, type TemplateResult } from "lit-html";
+import {
+  chosenCells,
+  gateCells,
+  type MapView,
+  overlaps,
+  type PairOverlap,
+  structureMap,
+  structureOverlap,
+} from "../../charts/index.js";
+import type { Structure } from "../../experiment/records.js";
+import { percent, short } from "../../report/numbers.js";
+import { figure } from "./parts.js";
+import type { RunState } from "./run-state.js";
+
+export class StructureSection {
+  readonly #run: RunState;
+  readonly #update: () => void;
+  /** The trial that is shown; undefined: the first that has a structure. */
+  #trial: string | undefined;
+  /** The snapshot of the gates that is shown; undefined: what was chosen at the end. */
+  #moment: number | undefined;
+  /** Of which structures, and how much they have in common. */
+  #pairs: { of: string; pairs: PairOverlap[] } = { of: "", pairs: [] };
+
+  constructor(run: RunState, update: () => void) {
+    this.#run = run;
+    this.#update = update;
+  }
+
+  render(): TemplateResult {
+    const { detail, structures } = this.#run;
+    const found = detail!.plan.trials.filter(({ id }) => (structures[id]?.candidates.length ?? 0) > 0);
+    const trial = found.find(({ id }) => id === this.#trial) ?? found[0];
+    if (trial === undefined) return html`<p class="quiet">No trial has found a structure yet.</p>`;
+    const structure = structures[trial.id]!;
+    return html`
+      <label class="choice">Trial
+        <select @change=${this.#chooseTrial}>
+          ${found.map(({ id }) => html`<option value=${id} ?selected=${id === trial.id}>${id}</option>`)}
+        </select>
+      </label>
+      <p>${short(structure.parameters.union)} of ${short(structure.budget)} parameters, ${percent(structure.parameters.union / structure.budget)} of the budget.
+      A cell is a layer and a slot; a full one has all that was offered.</p>
+      ${this.#slider(trial.id)}
+      <div class="figures maps">${viewsOf(structure).map(([title, view]) => this.#map(trial.id, structure, title, view))}</div>
+      ${this.#overlap(
+        trial.method,
+        found.filter((other) => other.method === trial.method).map(({ id }) => id),
+      )}`;
+  }
+
+  #map(trial: string, structure: Structure, title: string, view: MapView): TemplateResult {
+    const gates = this.#run.gates[trial];
+    const moment = this.#moment;
+    const key = typeof view === "object" ? view.task : view;
+    if (gates === undefined || moment === undefined) {
+      return figure(title, "", [structure, key], (options) =>
+        structureMap(chosenCells(structure, view), { ...options, name: title }),
+      );
+    }
+    const name = `${title} Gates at step ${gates.steps[moment]}`;
+    return figure(title, "", [gates, moment, key], (options) =>
+      structureMap(gateCells(gates, moment, view), { ...options, name }),
+    );
+  }
+
+  #slider(trial: string): TemplateResult | typeof nothing {
+    if (!this.#run.detail!.withGates.includes(trial)) {
+      return html`<p class="quiet">This trial learned no gates: the map shows what was chosen.</p>`;
+    }
+    const gates = this.#run.gates[trial];
+    if (gates === undefined) {
+      void this.#run.wantGates(trial);
+      return html`<p class="quiet">reading the gates…</p>`;
+    }
+    const last = gates.steps.length;
+    const moment = this.#moment ?? last;
+    const text =
+      moment === last
+        ? "chosen at the end: ranks or widths"
+        : `step ${gates.steps[moment]} of ${gates.steps.at(-1)! + 1}: share that is open`;
+    return html`<label class="slider">Search step
+      <input type="range" min="0" max=${last} .value=${String(moment)} aria-valuetext=${text} @input=${this.#slide} />
+      <output>${text}</output>
+    </label>`;
+  }
+
+  #overlap(method: string, trials: readonly string[]): TemplateResult | typeof nothing {
+    if (trials.length < 2) return nothing;
+    const { structures } = this.#run;
+    const of = trials.join();
+    if (of !== this.#pairs.of) {
+      this.#pairs = {
+        of,
+        pairs: overlaps(Object.fromEntries(trials.map((id) => [id.slice(method.length + 1), structures[id]!]))),
+      };
+    }
+    const { pairs } = this.#pairs;
+    return html`<h3>Do other seeds find it too?</h3><div class="figures">
+      ${figure(`Overlap of ${method}.`, "The parameters that both seeds chose, of those that either chose.", [pairs], (options) => structureOverlap(pairs, options))}
+    </div>`;
+  }
+
+  readonly #chooseTrial = (event: Event): void => {
+    this.#trial = (event.target as HTMLSelectElement).value;
+    this.#moment = undefined;
+    this.#update();
+  };
+
+  readonly #slide = (event: Event): void => {
+    const input = event.target as HTMLInputElement;
+    this.#moment = input.value === input.max ? undefined : Number(input.value);
+    this.#update();
+  };
+}
+
+function viewsOf({ tasks }: Structure): [string, MapView][] {
+  if (tasks.length === 1) return [[`${tasks[0]}.`, "union"]];
+  return [
+    ["All that any task uses.", "union"],
+    ...tasks.map((task): [string, MapView] => [`Only what ${task} uses.`, { task }]),
+    ["What all tasks share.", "shared"],
+  ];
+}

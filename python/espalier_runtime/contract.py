@@ -283,12 +283,28 @@ class Budget(BaseModel):
         populate_by_name=True,
     )
     parameters: Annotated[
-        float,
+        float | None,
         Field(
             description="the most parameters that all chosen candidates together may have, heads not counted: below 1 a fraction of the backbone, else a count",
             gt=0.0,
         ),
-    ]
+    ] = None
+    step_time: Annotated[
+        float | None,
+        Field(
+            alias="stepTime",
+            description="the longest training step, as a fraction of one with every candidate of the space attached",
+            gt=0.0,
+            le=1.0,
+        ),
+    ] = None
+    memory: Annotated[
+        int | None,
+        Field(
+            description="the most bytes that a training step's tensors may take: weights, optimiser, activations",
+            gt=0,
+        ),
+    ] = None
 
 
 class Ablation(BaseModel):
@@ -1717,7 +1733,13 @@ class Structure(BaseModel):
     method: str
     backbone: StructureBackbone
     tasks: Annotated[list[str], Field(min_length=1)]
-    budget: Annotated[int, Field(description="parameters", ge=0)]
+    budget: Annotated[
+        int | None,
+        Field(
+            description="the limit in parameters; null where other limits alone hold",
+            ge=0,
+        ),
+    ]
     parameters: StructureParameters
     candidates: list[Chosen]
 

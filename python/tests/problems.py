@@ -10,6 +10,8 @@ from conftest import tiny
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head
 from espalier_runtime.search.problem import SearchProblem
+from espalier_runtime.structure.costs import Parameters
+from espalier_runtime.structure.limits import Limit, Limits
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.tokenise import TokenIds
@@ -60,16 +62,22 @@ def heads(tasks: int) -> Sequence[tuple[str, Head]]:
 
 
 def problem(
-    budget: int = 1000, tasks: int = 2, space: contract.Space | None = None, **changes: object
+    budget: int = 1000,
+    tasks: int = 2,
+    space: contract.Space | None = None,
+    limits: Limits | None = None,
+    **changes: object,
 ) -> SearchProblem:
+    """`limits` default to `budget` parameters."""
     backbone = tiny("bert")
     spec = space or contract.Space(
         slots=LINEARS, layers=None, kinds=[contract.LoraKind(kind="lora", ranks=[1, 2, 4], scale=2.0)]
     )
+    built = build_space(spec, backbone.sites)
     return SearchProblem(
         backbone=backbone,
-        space=build_space(spec, backbone.sites),
-        budget=budget,
+        space=built,
+        limits=limits or Limits([Limit("parameters", Parameters(), budget)], built.candidates),
         tasks=tuple(f"task{task}" for task in range(tasks)),
         corpus=corpus(tasks),
         training=training(**changes),

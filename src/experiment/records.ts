@@ -41,7 +41,7 @@ export const StructureSchema = z
       })
       .meta({ id: "StructureBackbone" }),
     tasks: z.array(z.string()).min(1),
-    budget: z.int().min(0).describe("parameters"),
+    budget: z.int().min(0).nullable().describe("the limit in parameters; null where other limits alone hold"),
     parameters: z
       .strictObject({ union: z.int().min(0), tasks: z.record(z.string(), z.int().min(0)) })
       .meta({ id: "StructureParameters" }),

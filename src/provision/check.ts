@@ -24,6 +24,7 @@ export const requiredPackages: Readonly<Record<string, string>> = {
 /** What the tests use beside that. */
 const testPackages: Readonly<Record<string, string>> = {
   pytest: "8",
+  hypothesis: "6.100",
   mypy: "1.18",
   ruff: "0.14",
   "datamodel-code-generator": "0.35",

@@ -24,7 +24,8 @@ export function drawStructure(structure: Structure, paint: Paint, backboneParame
   const parts = structure.tasks.length > 1 ? [undefined, ...structure.tasks] : [undefined];
   const { union } = structure.parameters;
   const share = backboneParameters === undefined ? "" : `, ${percent(union / backboneParameters)} of the backbone`;
-  const title = `${paint.bold("learned structure")}  ${structure.method}: ${short(union)} of ${short(structure.budget)} parameters${share}`;
+  const allowed = structure.budget === null ? "" : ` of ${short(structure.budget)}`;
+  const title = `${paint.bold("learned structure")}  ${structure.method}: ${short(union)}${allowed} parameters${share}`;
   const paths = structure.candidates.some((candidate) => candidate.path > 0);
   const letters = paths ? "; a, b, ... are a site's paths" : "";
   const note = paint.dim(`a number is the rank or width chosen there, . is none${letters}`);

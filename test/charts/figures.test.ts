@@ -42,7 +42,7 @@ const figures: Record<string, { drawn: (options: FigureOptions) => SVGSVGElement
     empty: (_, options) => trainingCurves([], options),
   },
   "budget-spent": {
-    drawn: (options) => budgetSpent([spendingOf("seed 0", gates)!], { ...options, budget: structure.budget }),
+    drawn: (options) => budgetSpent([spendingOf("seed 0", gates)!], { ...options, budget: structure.budget! }),
     empty: (_, options) => budgetSpent([], { ...options, budget: 1 }),
   },
   "score-against-parameters": {

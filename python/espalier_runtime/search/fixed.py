@@ -7,14 +7,15 @@ import random
 
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.problem import Found, SearchProblem
-from espalier_runtime.structure.space import Candidate
-from espalier_runtime.structure.structure import Structure, fill, shared_by_all
+from espalier_runtime.structure.space import Candidate, Space
+from espalier_runtime.structure.structure import Structure, shared_by_all
 
 
 def uniform(problem: SearchProblem, kind: str | None, name: str) -> Found:
     """Every site gets its first chunk, then every site its second, while the budget lasts.
 
-    Where a round does not fit whole, cheaper sites come first, then higher layers.
+    Where a round does not fit whole, cheaper sites come first, then higher layers. Where the budget does not reach all
+    layers, the depth is taken at which the most sites carry adapters, and of these the most parameters.
     """
     return _even(problem, kind, name, lowest_layer=0)
 
@@ -25,23 +26,32 @@ def top_layers(problem: SearchProblem, layers: int, kind: str | None, name: str)
 
 
 def draw_random(problem: SearchProblem, draw: int, name: str) -> Found:
-    """Candidates in random order, taken while they fit. The structure depends on `draw` alone, not on the seed."""
+    """A random depth, then candidates within its reach in random order, taken while they fit, then any others.
+
+    The structure depends on `draw` alone, not on the seed.
+    """
     order = list(range(len(problem.space.candidates)))
-    random.Random(f"structure {draw}").shuffle(order)
-    return _chosen(problem, sorted(fill(order, problem.space, problem.budget)), name)
+    chance = random.Random(f"structure {draw}")
+    chance.shuffle(order)
+    return _chosen(problem, problem.limits.fill_reaching(order, chance.choice(problem.limits.depths())), name)
 
 
 def separate(problem: SearchProblem, kind: str | None, name: str) -> Found:
-    """An adapter a task: `uniform` at the budget divided by the tasks, each task with units of its own.
+    """An adapter a task: `uniform` at what the budget allows each of them, each task with units of its own.
 
     At a site where `uniform` gives size r, task t has the units from t r to t r + r: they may lie beyond the space.
     """
     tasks = len(problem.tasks)
-    share = _even(dataclasses.replace(problem, budget=problem.budget // tasks), kind, name, lowest_layer=0).structure
+    copies = tuple(
+        dataclasses.replace(c, size=tasks * c.size, parameters=tasks * c.parameters) for c in problem.space.candidates
+    )
+    all_at_once = dataclasses.replace(
+        problem, space=Space(copies, problem.space.kinds), limits=problem.limits.over(copies)
+    )
     sizes: dict[tuple[Site, str], int] = {}
-    for candidate in share.candidates:
+    for candidate in _even(all_at_once, kind, name, lowest_layer=0).structure.candidates:
         key = (candidate.site, candidate.kind)
-        sizes[key] = sizes.get(key, 0) + candidate.size
+        sizes[key] = sizes.get(key, 0) + candidate.size // tasks
     chosen = [
         Candidate(site, kind_name, task * size, size, task, problem.space.kinds[kind_name].parameters(site, size))
         for (site, kind_name), size in sizes.items()
@@ -52,7 +62,7 @@ def separate(problem: SearchProblem, kind: str | None, name: str) -> Found:
         Structure(
             method=name,
             tasks=problem.tasks,
-            budget=problem.budget,
+            budget=problem.limits.parameters,
             candidates=tuple(chosen),
             rows=rows,
             scores=tuple(tuple(float(used) for used in row) for row in rows),
@@ -73,10 +83,13 @@ def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int
         candidate = candidates[index]
         return candidate.level, candidate.parameters, -candidate.site.layer
 
+    def spread(chosen: list[int]) -> tuple[int, int]:
+        return len({candidates[i].site.name for i in chosen}), sum(candidates[i].parameters for i in chosen)
+
     eligible = [i for i, c in enumerate(candidates) if c.kind == wanted and c.site.layer >= lowest_layer]
-    return _chosen(problem, sorted(fill(sorted(eligible, key=place), problem.space, problem.budget)), name)
+    return _chosen(problem, problem.limits.best_fill(sorted(eligible, key=place), spread), name)
 
 
 def _chosen(problem: SearchProblem, indices: list[int], name: str) -> Found:
     chosen: list[Candidate] = [problem.space.candidates[index] for index in indices]
-    return Found(shared_by_all(chosen, problem.budget, problem.tasks, name))
+    return Found(shared_by_all(chosen, problem.limits, problem.tasks, name))

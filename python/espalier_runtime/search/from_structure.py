@@ -23,25 +23,27 @@ from espalier_runtime.errors import InputError
 from espalier_runtime.search.budgeted import search_budgeted
 from espalier_runtime.search.paper import search_paper
 from espalier_runtime.search.problem import Found, SearchProblem
+from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure, from_record
 
 
 def search_from(problem: SearchProblem, spec: contract.FromMethod, name: str) -> Found:
     """The structure itself, or what a search finds that begins at it or keeps it."""
-    known = adopt(spec, problem.backbone.sites, problem.space, problem.budget, problem.tasks, name)
+    known = adopt(spec, problem.backbone.sites, problem.space, problem.limits, problem.tasks, name)
     if spec.mode == "fit":
         return Found(known)
     if spec.mode == "start":
         return _search(replace(problem, start=spec.strength * covered(problem.space, known)), spec, name)
     rest = Space(_untouched(problem.space, known), problem.space.kinds)
-    found = _search(replace(problem, space=rest, budget=problem.budget - known.union, kept=known), spec, name)
-    found.structure = _joined(known, found.structure, problem.budget)
+    left = problem.limits.over(rest.candidates, settled=known.candidates)
+    found = _search(replace(problem, space=rest, limits=left, kept=known), spec, name)
+    found.structure = _joined(known, found.structure)
     return found
 
 
 def adopt(
-    spec: contract.FromMethod, sites: Sequence[Site], space: Space, budget: int, tasks: Sequence[str], name: str
+    spec: contract.FromMethod, sites: Sequence[Site], space: Space, limits: Limits, tasks: Sequence[str], name: str
 ) -> Structure:
     """The structure that `spec` names, for `tasks`.
 
@@ -55,17 +57,19 @@ def adopt(
         known,
         method=name,
         tasks=tuple(tasks),
-        budget=budget,
+        budget=limits.parameters,
         rows=tuple(known.rows[of[task]] if task in of else everything for task in tasks),
         scores=tuple(known.scores[of[task]] if task in of else everything for task in tasks),
     )
-    if adopted.union > budget and spec.mode != "start":
+    missed = limits.over(known.candidates).missed_by(range(len(known.candidates)))
+    if missed is not None and spec.mode != "start":
+        limit, cost = missed
         raise InputError(
-            f"{name}: the structure of {spec.structure} has {adopted.union:,} parameters, the budget is {budget:,}",
+            f"{name}: the structure of {spec.structure} has {limit.said(cost)}, the budget is {limit.said(limit.most)}",
             mend="Raise the budget to what it has, or start from it: mode start searches within the budget.",
         )
     if spec.mode == "freeze":
-        _check_rest(spec, space, adopted, name)
+        _check_rest(spec, space, limits, adopted, name)
     return adopted
 
 
@@ -111,22 +115,21 @@ def _units(candidate: Candidate) -> set[tuple[str, str, int]]:
     return {(candidate.site.name, candidate.kind, unit) for unit in units}
 
 
-def _check_rest(spec: contract.FromMethod, space: Space, known: Structure, name: str) -> None:
-    rest = _untouched(space, known)
-    left = known.budget - known.union
-    if not any(candidate.parameters <= left for candidate in rest):
+def _check_rest(spec: contract.FromMethod, space: Space, limits: Limits, known: Structure, name: str) -> None:
+    rest = limits.over(_untouched(space, known), settled=known.candidates)
+    if not rest.fill(range(len(rest.candidates))):
         raise InputError(
-            f"{name}: beside the frozen structure of {spec.structure}, {known.union:,} of {known.budget:,} parameters,"
-            " no candidate fits",
+            f"{name}: beside the frozen structure of {spec.structure}, {known.union:,} parameters, no candidate fits"
+            " the budget",
             mend="Raise the budget, widen the space, or fit the structure as it is: mode fit.",
         )
 
 
-def _joined(first: Structure, second: Structure, budget: int) -> Structure:
+def _joined(first: Structure, second: Structure) -> Structure:
     return Structure(
         method=first.method,
         tasks=first.tasks,
-        budget=budget,
+        budget=first.budget,
         candidates=(*first.candidates, *second.candidates),
         rows=tuple((*a, *b) for a, b in zip(first.rows, second.rows, strict=True)),
         scores=tuple((*a, *b) for a, b in zip(first.scores, second.scores, strict=True)),

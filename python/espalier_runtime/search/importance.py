@@ -18,9 +18,11 @@ from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
+from espalier_runtime.structure.costs import Parameters
+from espalier_runtime.structure.limits import Limit, Limits
 from espalier_runtime.structure.schedule import budget_at
 from espalier_runtime.structure.space import Space
-from espalier_runtime.structure.structure import fill, harden
+from espalier_runtime.structure.structure import harden
 
 
 class ImportanceGates:
@@ -51,8 +53,8 @@ class ImportanceGates:
             step, steps, self._space.parameters, self._budget, self._spec.budget_reached, self._spec.warmup
         )
         mask = torch.zeros_like(self._sensitivity)
-        best = self.scores().amax(0)
-        mask[:, fill(best.argsort(descending=True, stable=True).tolist(), self._space, int(limit))] = 1.0
+        order = self.scores().amax(0).argsort(descending=True, stable=True).tolist()
+        mask[:, Limits([Limit("parameters", Parameters(), limit)], self._space.candidates).fill(order)] = 1.0
         return mask.to(self._device)
 
     def learn(self, gradient: Tensor) -> None:
@@ -81,5 +83,6 @@ def search_importance(problem: SearchProblem, spec: contract.ImportanceMethod, n
     model = problem.model()
     done = problem.train(model, gates, spec.epochs)
     gates.history.check(name)
-    structure = harden(gates.scores(), problem.space, problem.budget, problem.tasks, name)
+    scores = gates.scores()
+    structure = harden(scores, problem.space, problem.limits, problem.tasks, name, worth=scores.amax(0))
     return Found(structure, model, gates.history, len(done.losses), done.step_ms)

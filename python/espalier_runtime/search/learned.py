@@ -46,10 +46,10 @@ def learn_structure(
     above_half = int((scores.amax(0) > 0.5).sum())
     shares = torch.ones_like(scores) if routed is None else routed.shares().cpu()
     scores = shares * scores
-    structure = harden(scores, problem.space, problem.budget, problem.tasks, name)
+    structure = harden(scores, problem.space, problem.limits, problem.tasks, name)
     if spec.ablation is not None:
         scores = check_cut(problem, model, scores, shares, structure, held_out, spec.ablation.candidates)
-        structure = harden(scores, problem.space, problem.budget, problem.tasks, name)
+        structure = harden(scores, problem.space, problem.limits, problem.tasks, name)
     return Found(
         harden_routes(structure, problem.space, shares) if routed is not None else structure,
         model,

@@ -15,6 +15,7 @@ from espalier_runtime.backbone.heads import Head
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.errors import TrialError
 from espalier_runtime.structure.gates import Gates
+from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure
@@ -39,7 +40,7 @@ class SearchProblem:
 
     backbone: Backbone
     space: Space
-    budget: int
+    limits: Limits
     tasks: tuple[str, ...]
     corpus: Corpus
     training: contract.Training
@@ -50,6 +51,11 @@ class SearchProblem:
     start: Tensor | None = None
     checkpoint: TrialCheckpoint | None = None
     warn: Warn = warnings.warn
+
+    @property
+    def budget(self) -> int:
+        """The parameters that gates share out over the space."""
+        return self.limits.spendable
 
     def costs(self) -> Tensor:
         """Parameters of each candidate, (candidates,)."""

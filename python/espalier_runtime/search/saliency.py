@@ -59,7 +59,7 @@ def search_saliency(problem: SearchProblem, spec: contract.SaliencyMethod, name:
     if float(scores.sum()) == 0.0:
         raise TrialError(f"{name}: the loss has no gradient at any site", mend="Look for labels that are all equal.")
     scores = scores / scores.sum(1, keepdim=True).clamp_min(1e-30)
-    return Found(harden(scores, problem.space, problem.budget, problem.tasks, name), steps=steps)
+    return Found(harden(scores, problem.space, problem.limits, problem.tasks, name), steps=steps)
 
 
 def candidate_values(

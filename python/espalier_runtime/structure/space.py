@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from espalier_runtime import contract
@@ -45,6 +45,15 @@ class Space:
         """Cost of the full structure."""
         return sum(candidate.parameters for candidate in self.candidates)
 
+    def places_of(self, chosen: Sequence[Candidate]) -> list[int]:
+        """The indices of the candidates `chosen`, which the space holds."""
+        place = {candidate.id: index for index, candidate in enumerate(self.candidates)}
+        return [place[candidate.id] for candidate in chosen]
+
+    def within(self, kept: Sequence[int]) -> Space:
+        """The space of the candidates `kept`, in their order."""
+        return Space(tuple(self.candidates[index] for index in kept), self.kinds)
+
 
 def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
     """The space that `spec` spans over `sites`.
@@ -64,28 +73,6 @@ def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
     )
     _check_used(spec, kinds, sites, candidates)
     return Space(candidates, kinds)
-
-
-def budget_of(spec: contract.Budget, space: Space, backbone_parameters: int) -> int:
-    """The budget in parameters.
-
-    Raises InputError where it is below the cheapest candidate or above the whole space.
-    """
-    given = spec.parameters
-    budget = int(given * backbone_parameters) if given < 1 else int(given)
-    said = f"{given * 100:g}% of the backbone, {budget:,} parameters" if given < 1 else f"{budget:,} parameters"
-    cheapest = min(space.candidates, key=lambda candidate: candidate.parameters)
-    if budget < cheapest.parameters:
-        raise InputError(
-            f"budget.parameters: {said}, is below the cheapest candidate, {cheapest.id} with {cheapest.parameters:,}",
-            mend=f"Allow at least {cheapest.parameters:,} parameters, or offer smaller sizes in space.kinds.",
-        )
-    if budget > space.parameters:
-        raise InputError(
-            f"budget.parameters: {said}, is above the whole space of {space.parameters:,}: nothing would be chosen",
-            mend=f"Allow at most {space.parameters:,} parameters, or offer larger sizes in space.kinds.",
-        )
-    return budget
 
 
 def _chunks(site: Site, kind: AdapterKind, paths: int) -> list[Candidate]:

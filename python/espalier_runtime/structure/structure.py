@@ -13,6 +13,7 @@ from espalier_runtime.adapters.base import AdapterKind
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.errors import InputError, TrialError
+from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Candidate, Space
 
 #: A task keeps a chosen candidate if its own score is at least this share of the score of the task that wants it most.
@@ -23,12 +24,13 @@ KEEP_SHARE = 0.5
 class Structure:
     """`rows[t][i]`: how much of candidate i task t takes: 0 nothing, 1 all of it, between them a path's share in a mix.
 
-    Every candidate is used by at least one task. `scores` like `rows`.
+    Every candidate is used by at least one task. `scores` like `rows`. `budget` is the limit in parameters, None where
+    other limits alone hold.
     """
 
     method: str
     tasks: tuple[str, ...]
-    budget: int
+    budget: int | None
     candidates: tuple[Candidate, ...]
     rows: tuple[tuple[float, ...], ...]
     scores: tuple[tuple[float, ...], ...]
@@ -53,48 +55,48 @@ class Structure:
         return tuple(candidate for candidate, used in zip(self.candidates, row, strict=True) if used)
 
 
-def harden(scores: Tensor, space: Space, budget: int, tasks: Sequence[str], method: str) -> Structure:
-    """Fills greedily by the candidates' scores, best first, with whatever still fits under the budget.
+def harden(
+    scores: Tensor, space: Space, limits: Limits, tasks: Sequence[str], method: str, worth: Tensor | None = None
+) -> Structure:
+    """Fills greedily by the candidates' scores, best first, with whatever still fits under every limit.
 
     `scores` (tasks, candidates), comparable between tasks; a candidate counts with its highest. Equal scores go to the
-    cheaper, then to the higher layer. Raises TrialError where a score is not finite.
+    cheaper, then to the higher layer. Of the depths that backward may reach the one is taken whose fill captures the
+    most `worth` (candidates,): by default score times parameters, which for probabilities is the share of the spent
+    budget that survives. Raises TrialError where a score is not finite.
     """
     if not bool(torch.isfinite(scores).all()):
         raise TrialError(f"{method}: a candidate's score is not finite, so the candidates cannot be ranked")
     best = scores.amax(0)
     order = sorted(
         range(len(space.candidates)),
-        key=lambda i: (-float(best[i]), space.candidates[i].parameters, -space.candidates[i].site.layer, i),
+        key=lambda i: (
+            -float(best[i]),
+            space.candidates[i].parameters,
+            -space.candidates[i].site.layer,
+            space.candidates[i].id,
+        ),
     )
-    chosen = sorted(fill(order, space, budget))
+    sizes = torch.tensor([float(candidate.parameters) for candidate in space.candidates])
+    captured = (best * sizes if worth is None else worth).double()
+    chosen = limits.best_fill(order, lambda fill: float(captured[fill].sum()))
     keep = scores >= KEEP_SHARE * best
     return Structure(
         method=method,
         tasks=tuple(tasks),
-        budget=budget,
+        budget=limits.parameters,
         candidates=tuple(space.candidates[i] for i in chosen),
         rows=tuple(tuple(float(keep[t, i]) for i in chosen) for t in range(len(tasks))),
         scores=tuple(tuple(float(scores[t, i]) for i in chosen) for t in range(len(tasks))),
     )
 
 
-def fill(order: Sequence[int], space: Space, budget: int) -> list[int]:
-    """The candidates taken when going through `order` and taking whatever still fits."""
-    left, taken = budget, []
-    for index in order:
-        cost = space.candidates[index].parameters
-        if cost <= left:
-            taken.append(index)
-            left -= cost
-    return taken
-
-
-def shared_by_all(chosen: Sequence[Candidate], budget: int, tasks: Sequence[str], method: str) -> Structure:
+def shared_by_all(chosen: Sequence[Candidate], limits: Limits, tasks: Sequence[str], method: str) -> Structure:
     """A structure whose candidates every task uses."""
     return Structure(
         method=method,
         tasks=tuple(tasks),
-        budget=budget,
+        budget=limits.parameters,
         candidates=tuple(chosen),
         rows=tuple(tuple(1.0 for _ in chosen) for _ in tasks),
         scores=tuple(tuple(1.0 for _ in chosen) for _ in tasks),

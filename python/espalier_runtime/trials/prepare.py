@@ -14,7 +14,9 @@ from espalier_runtime.backbone.heads import Head, balanced, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.search.from_structure import adopt
-from espalier_runtime.structure.space import Space, budget_of, build_space
+from espalier_runtime.structure.limits import Limits
+from espalier_runtime.structure.space import Space, build_space
+from espalier_runtime.structure.stated import limits_of, reachable
 from espalier_runtime.tasks.batching import carve_by_task, evaluation_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
@@ -27,12 +29,16 @@ WORTH_SAYING = 0.01
 
 @dataclass
 class Prepared:
-    """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task."""
+    """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task.
+
+    `whole` is the space as stated; `space` and `limits` hold the candidates that keep the limits alone.
+    """
 
     plan: contract.Plan
     backbone: Backbone
+    whole: Space
     space: Space
-    budget: int
+    limits: Limits
     tasks: tuple[TaskData, ...]
     corpus: Corpus
     evaluation: tuple[Corpus, ...]
@@ -114,13 +120,15 @@ def prepare(plan: contract.Plan) -> Prepared:
             f"backbone: {backbone.reference} ({backbone.family}) reads images, but every task is text",
             mend="Use a model of a text family; `espalier inspect` works for this one all the same.",
         )
-    space = build_space(plan.space, backbone.sites)
-    budget = budget_of(plan.budget, space, backbone.parameters)
+    whole = build_space(plan.space, backbone.sites)
+    limits = limits_of(plan.budget, whole, backbone.parameters, None)
+    space = whole.within(reachable(limits))
+    limits = limits.over(space.candidates)
     _check_top_layers(plan, space, backbone)
     for method in plan.methods:
         if isinstance(method, contract.FromMethod):
             names = [task.name for task in tasks]
-            adopt(method, backbone.sites, space, budget, names, str(method.name or method.method))
+            adopt(method, backbone.sites, space, limits, names, str(method.name or method.method))
     _check_length(plan.training, backbone)
     corpus, evaluation = _encode(tasks, backbone, plan.training, device)
     warnings = [text for task in tasks for text in task.warnings]
@@ -135,7 +143,7 @@ def prepare(plan: contract.Plan) -> Prepared:
             f"{corpus.truncated:,} of {len(corpus):,} training rows ({share:.0%}) are longer than"
             f" training.maxLength, {plan.training.max_length} tokens, and were cut"
         )
-    return Prepared(plan, backbone, space, budget, tasks, corpus, evaluation, tuple(warnings))
+    return Prepared(plan, backbone, whole, space, limits, tasks, corpus, evaluation, tuple(warnings))
 
 
 def choose_device(training: contract.Training) -> torch.device:

@@ -14,7 +14,7 @@ STEPS = 6
 
 def full_step_ms(prepared: Prepared) -> float:
     """Median milliseconds of an optimiser step, over the batches that the first seed begins with."""
-    pool = AdapterPool(prepared.space.candidates, prepared.space.kinds, 0)
+    pool = AdapterPool(prepared.whole.candidates, prepared.whole.kinds, 0)
     model = AdaptedModel(prepared.backbone, pool, prepared.new_heads(probe=False), prepared.plan.training.pooling)
     training = prepared.plan.training.model_copy(update={"max_steps": STEPS, "early_stopping": None})
     done = train(

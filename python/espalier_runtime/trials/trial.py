@@ -121,7 +121,7 @@ def start_of(
     if isinstance(method, Baseline):
         return None, build(problem, method)
     found = find_structure(problem, method, trial.draw)
-    _check_budget(found.structure)
+    _check_limits(prepared, found.structure)
     return found, target_of(found.structure, prepared, trial.seed)
 
 
@@ -150,7 +150,7 @@ def _problem(
     return SearchProblem(
         backbone=prepared.backbone,
         space=prepared.space,
-        budget=prepared.budget,
+        limits=prepared.limits,
         tasks=prepared.names,
         corpus=corpus,
         training=prepared.plan.training,
@@ -162,10 +162,13 @@ def _problem(
     )
 
 
-def _check_budget(structure: Structure) -> None:
-    if structure.union > structure.budget:
+def _check_limits(prepared: Prepared, structure: Structure) -> None:
+    missed = prepared.limits.over(structure.candidates).missed_by(range(len(structure.candidates)))
+    if missed is not None:
+        limit, cost = missed
         raise TrialError(
-            f"{structure.method}: the structure has {structure.union:,} parameters, the budget is {structure.budget:,}"
+            f"{structure.method}: the structure misses budget.{limit.field}:"
+            f" it costs {limit.said(cost)}, allowed are {limit.said(limit.most)}"
         )
 
 

@@ -35,7 +35,7 @@ def loss_with(given: SearchProblem, model: AdaptedModel, candidates: list[int], 
 def test_the_near_candidates_are_ordered_by_the_loss_with_each_switched() -> None:
     given, model, scores = searched()
     rows = given.held_out(0.5)
-    structure = harden(scores, given.space, given.budget, given.tasks, "m")
+    structure = harden(scores, given.space, given.limits, given.tasks, "m")
     place = {candidate.id: index for index, candidate in enumerate(given.space.candidates)}
     inside = [place[candidate.id] for candidate in structure.candidates]
     order = scores[0].argsort(descending=True).tolist()
@@ -58,7 +58,7 @@ def test_tasks_keep_their_proportions_when_a_score_changes() -> None:
     _, _, scores = searched()
     both = problem(budget=1000)
     two = torch.cat([scores, 0.6 * scores])
-    structure = harden(two, both.space, both.budget, both.tasks, "m")
+    structure = harden(two, both.space, both.limits, both.tasks, "m")
     dealt = check_cut(both, both.model(), two, torch.ones_like(two), structure, both.held_out(0.5), 4)
     torch.testing.assert_close(dealt[1], 0.6 * dealt[0])
 

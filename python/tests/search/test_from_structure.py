@@ -28,7 +28,8 @@ def earlier(given: SearchProblem, budget: int) -> Structure:
     """A structure in which the second task leaves out every other candidate."""
     scores = torch.rand(2, len(given.space.candidates), generator=torch.Generator().manual_seed(3))
     scores[1, ::2] = 0.0
-    return harden(scores, given.space, budget, ("task0", "task1"), "earlier")
+    limits = problem(budget=budget).limits
+    return harden(scores, given.space, limits, ("task0", "task1"), "earlier")
 
 
 def spec(structure: Path, mode: str, **changes: object) -> contract.FromMethod:

@@ -175,10 +175,10 @@ def test_a_routed_search_keeps_the_budget_and_finds_the_same_again(method: str, 
 
 
 def test_a_task_that_keeps_one_path_takes_it_whole_and_one_that_keeps_two_mixes_them() -> None:
-    given = problem(space=paths(2, slots=["mlp.up"], ranks=[4]))
+    given = problem(budget=4 * 320, space=paths(2, slots=["mlp.up"], ranks=[4]))
     pi = torch.tensor([[0.9, 0.1, 0.6, 0.4, 0.5, 0.5], [0.1, 0.9, 0.5, 0.5, 0.5, 0.5]])
     scores = pi * torch.tensor([1.0, 1.0, 1.0, 1.0, 0.1, 0.1])
-    structure = harden_routes(harden(scores, given.space, 4 * 320, given.tasks, "m"), given.space, pi)
+    structure = harden_routes(harden(scores, given.space, given.limits, given.tasks, "m"), given.space, pi)
     assert [(c.site.layer, c.path) for c in structure.candidates] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert structure.rows[0] == pytest.approx((1.0, 0.0, 0.6, 0.4))
     assert structure.rows[1] == pytest.approx((0.0, 1.0, 0.5, 0.5))

@@ -5,7 +5,7 @@ from conftest import tiny
 
 from espalier_runtime import contract
 from espalier_runtime.errors import InputError
-from espalier_runtime.structure.space import Space, budget_of, build_space
+from espalier_runtime.structure.space import Space, build_space
 
 
 def space(**changes: object) -> contract.Space:
@@ -59,19 +59,3 @@ def test_a_kind_that_no_slot_can_hold_is_refused() -> None:
     ]
     with pytest.raises(InputError, match=r'space\.kinds\[1\]: "bottleneck" can attach at none'):
         built(kinds=kinds)
-
-
-def test_a_budget_is_a_share_of_the_backbone_below_one_and_else_a_count() -> None:
-    whole = built()
-    assert budget_of(contract.Budget(parameters=0.01), whole, 20_000) == 200
-    assert budget_of(contract.Budget(parameters=1000), whole, 20_000) == 1000
-
-
-def test_a_budget_below_the_cheapest_candidate_is_refused() -> None:
-    with pytest.raises(InputError, match=r"63 parameters, is below the cheapest candidate, .* with 64"):
-        budget_of(contract.Budget(parameters=63), built(), 20_000)
-
-
-def test_a_budget_above_the_whole_space_is_refused() -> None:
-    with pytest.raises(InputError, match="1,537 parameters, is above the whole space of 1,536"):
-        budget_of(contract.Budget(parameters=1537), built(), 20_000)

@@ -6,7 +6,9 @@ from conftest import tiny
 
 from espalier_runtime import contract
 from espalier_runtime.errors import InputError, TrialError
+from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Space, build_space
+from espalier_runtime.structure.stated import limits_of
 from espalier_runtime.structure.structure import from_record, harden, to_record
 
 KINDS = [contract.LoraKind(kind="lora", ranks=[1, 2], scale=2.0)]
@@ -17,9 +19,14 @@ def small_space() -> Space:
     return build_space(spec, tiny("bert").sites)  # costs: 64, 64, 80, 80 a layer
 
 
+def allowed(parameters: int) -> Limits:
+    space = small_space()
+    return limits_of(contract.Budget(parameters=parameters), space, 20_000, None)
+
+
 def test_fills_by_score_and_skips_what_no_longer_fits() -> None:
     scores = torch.tensor([[0.1, 0.2, 0.9, 0.8, 0.3, 0.0, 0.0, 0.0]])
-    found = harden(scores, small_space(), 160 + 64, ["a"], "m")
+    found = harden(scores, small_space(), allowed(160 + 64), ["a"], "m")
     assert [c.id for c in found.candidates] == [
         "layers.0.mlp.up/lora[0:1]",
         "layers.0.mlp.up/lora[1:2]",
@@ -33,14 +40,15 @@ def test_never_exceeds_the_budget() -> None:
     for seed in range(50):
         generator = torch.Generator().manual_seed(seed)
         budget = int(torch.randint(64, space.parameters, (1,), generator=generator))
-        found = harden(torch.rand(2, len(space.candidates), generator=generator), space, budget, ["a", "b"], "m")
+        scores = torch.rand(2, len(space.candidates), generator=generator)
+        found = harden(scores, space, allowed(budget), ["a", "b"], "m")
         left = budget - found.union
         cheapest_left = min((c.parameters for c in space.candidates if c not in found.candidates), default=budget + 1)
         assert 0 <= left < cheapest_left
 
 
 def test_equal_scores_go_to_the_cheaper_and_then_to_the_higher_layer() -> None:
-    found = harden(torch.ones(1, 8), small_space(), 128, ["a"], "m")
+    found = harden(torch.ones(1, 8), small_space(), allowed(128), ["a"], "m")
     assert [c.id for c in found.candidates] == [
         "layers.1.attention.query/lora[0:1]",
         "layers.1.attention.query/lora[1:2]",
@@ -49,26 +57,26 @@ def test_equal_scores_go_to_the_cheaper_and_then_to_the_higher_layer() -> None:
 
 def test_a_task_keeps_what_it_wants_at_least_half_as_much_as_the_keenest_task() -> None:
     scores = torch.tensor([[0.8, 0.0, 0.0, 0.0, 0.6, 0, 0, 0], [0.4, 0.0, 0.0, 0.0, 0.29, 0, 0, 0]])
-    found = harden(scores, small_space(), 128, ["a", "b"], "m")
+    found = harden(scores, small_space(), allowed(128), ["a", "b"], "m")
     assert found.rows == ((True, True), (True, False))
     assert (found.parameters("a"), found.parameters("b"), found.union) == (128, 64, 128)
 
 
 def test_a_score_that_is_not_finite_ends_the_trial() -> None:
     with pytest.raises(TrialError, match="not finite"):
-        harden(torch.full((1, 8), float("nan")), small_space(), 128, ["a"], "m")
+        harden(torch.full((1, 8), float("nan")), small_space(), allowed(128), ["a"], "m")
 
 
 def test_survives_writing_and_reading() -> None:
     backbone, space = tiny("bert"), small_space()
     scores = torch.rand(2, 8, generator=torch.Generator().manual_seed(0))
-    found = harden(scores, space, 300, ["a", "b"], "m")
+    found = harden(scores, space, allowed(300), ["a", "b"], "m")
     text = to_record(found, backbone, space).model_dump_json(by_alias=True)
     assert from_record(contract.Structure.model_validate_json(text), backbone.sites, space.kinds) == found
 
 
 def test_a_structure_of_a_larger_backbone_is_refused() -> None:
     backbone, space = tiny("bert"), small_space()
-    record = to_record(harden(torch.ones(1, 8), space, 128, ["a"], "m"), backbone, space)
+    record = to_record(harden(torch.ones(1, 8), space, allowed(128), ["a"], "m"), backbone, space)
     with pytest.raises(InputError, match='no site "layers.1.attention.query"'):
         from_record(record, [site for site in backbone.sites if site.layer == 0], space.kinds)

@@ -7,7 +7,7 @@ import { figure, type Html } from "./figure.js";
 export function trainingSection({ record, curves, gates, structures }: WholeRun): Html {
   if (curves.length === 0) return html``;
   const spending = Object.entries(gates).flatMap(([trial, history]) => spendingOf(trial, history) ?? []);
-  const budget = Object.values(structures)[0]?.budget;
+  const budget = Object.values(structures)[0]?.budget ?? undefined;
   const searches = curves.some((curve) => curve.stage === "search");
   return html`<section><h2>Training</h2>
 <div class="figures">

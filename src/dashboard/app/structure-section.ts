@@ -41,7 +41,7 @@ export class StructureSection {
           ${found.map(({ id }) => html`<option value=${id} ?selected=${id === trial.id}>${id}</option>`)}
         </select>
       </label>
-      <p>${short(structure.parameters.union)} of ${short(structure.budget)} parameters, ${percent(structure.parameters.union / structure.budget)} of the budget.
+      <p>${spent(structure)}
       A cell is a layer and a slot; a full one has all that was offered.</p>
       ${this.#slider(trial.id)}
       <div class="figures maps">${viewsOf(structure).map(([title, view]) => this.#map(trial.id, structure, title, view))}</div>
@@ -123,4 +123,10 @@ function viewsOf({ tasks }: Structure): [string, MapView][] {
     ...tasks.map((task): [string, MapView] => [`Only what ${task} uses.`, { task }]),
     ["What all tasks share.", "shared"],
   ];
+}
+
+/** What the structure has, of its limit where that is one of parameters. */
+function spent({ parameters: { union }, budget }: Structure): string {
+  if (budget === null) return `${short(union)} parameters.`;
+  return `${short(union)} of ${short(budget)} parameters, ${percent(union / budget)} of the budget.`;
 }

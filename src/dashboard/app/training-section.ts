@@ -9,7 +9,7 @@ export function trainingSection(run: RunState): TemplateResult {
   const { record, withGates } = run.detail!;
   for (const trial of withGates) void run.wantGates(trial);
   const searches = curves.some((curve) => curve.stage === "search");
-  const budget = Object.values(structures)[0]?.budget;
+  const budget = Object.values(structures)[0]?.budget ?? undefined;
   const spending = () => Object.entries(gates).flatMap(([trial, history]) => spendingOf(trial, history) ?? []);
   return html`<div class="figures">
     ${searches ? figure("Loss during the search.", "A line a trial.", [curves], (options) => trainingCurves(curves, { ...options, stage: "search" })) : nothing}

@@ -16,6 +16,6 @@ export default defineExperiment({
     search.budgeted({ name: "checked", ablation: { candidates: 8 } }),
     baselines.uniform(),
   ],
-  training: { epochs: 2, batchSize: 32, learningRate: 3e-3, maxLength: 48, threads: 1 },
+  training: { maxSteps: 80, batchSize: 16, learningRate: 3e-3, maxLength: 32, threads: 1 },
   seeds: 3,
 });

@@ -112,3 +112,9 @@ def paper(sparsity: float) -> contract.PaperMethod:
         task_gate_learning_rate=0.01,
         sparsity=sparsity,
     )
+
+
+def paths(count: int, *, slots: list[str] | None = None, ranks: list[int] | None = None) -> contract.Space:
+    """A space in which every linear has `count` LoRAs."""
+    kinds = [contract.LoraKind(kind="lora", ranks=ranks or [1, 2, 4], scale=2.0)]
+    return contract.Space(slots=slots or LINEARS, layers=None, kinds=kinds, paths=count)

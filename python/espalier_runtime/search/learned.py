@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
-from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.search.ablation import check_cut
 from espalier_runtime.search.bilevel import BilevelGates
-from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
+from espalier_runtime.search.problem import Found, LearnedGates, SearchProblem
+from espalier_runtime.search.routed import RoutedGates, routed
 from espalier_runtime.structure.gates import Gates, KeptGates
-from espalier_runtime.structure.routing import RoutedGates, Routes, harden_routes
+from espalier_runtime.structure.routing import harden_routes
 from espalier_runtime.structure.structure import harden
-
-
-class LearnedGates(Gates, Protocol):
-    """Gates that say in the end how much each task wants each candidate."""
-
-    history: GateHistory
-
-    def scores(self) -> Tensor:
-        """(tasks, candidates), between 0 and 1, comparable between tasks."""
 
 
 def learn_structure(
@@ -32,10 +21,8 @@ def learn_structure(
     aside = spec.level == "bilevel" or spec.ablation is not None
     held_out = problem.held_out(spec.gate_fraction) if aside else []
     model = problem.model()
+    gates = routed(problem, gates, spec)
     learning: Gates = gates
-    routed = _routed(problem, gates, spec)
-    if routed is not None:
-        learning = routed
     if problem.kept is not None:
         learning = KeptGates(problem.kept.gates().to(problem.backbone.device), learning)
     if spec.level == "bilevel":
@@ -44,37 +31,17 @@ def learn_structure(
     gates.history.check(name)
     scores = gates.scores().cpu()
     above_half = int((scores.amax(0) > 0.5).sum())
-    shares = torch.ones_like(scores) if routed is None else routed.shares().cpu()
-    scores = shares * scores
+    shares = gates.shares().cpu() if isinstance(gates, RoutedGates) else torch.ones_like(scores)
     structure = harden(scores, problem.space, problem.limits, problem.tasks, name)
     if spec.ablation is not None:
         scores = check_cut(problem, model, scores, shares, structure, held_out, spec.ablation.candidates)
         structure = harden(scores, problem.space, problem.limits, problem.tasks, name)
     return Found(
-        harden_routes(structure, problem.space, shares) if routed is not None else structure,
+        harden_routes(structure, problem.space, shares) if isinstance(gates, RoutedGates) else structure,
         model,
         gates.history,
         len(done.losses),
         done.step_ms,
         above_half,
         problem.space.candidates,
-    )
-
-
-def _routed(
-    problem: SearchProblem, gates: Gates, spec: contract.BudgetedMethod | contract.PaperMethod
-) -> RoutedGates | None:
-    """`gates` under the routes that `spec.combine` asks for; None where every path stands for itself."""
-    if spec.combine == "gate":
-        return None
-    temperature, noise = (1.0, 1.0), True
-    if isinstance(spec, contract.BudgetedMethod):
-        temperature, noise = spec.temperature, spec.noise
-    return RoutedGates(
-        gates,
-        Routes(len(problem.tasks), problem.space.candidates, spec.combine, problem.seed).to(problem.backbone.device),
-        learning_rate=spec.gate_learning_rate,
-        temperature=temperature,
-        noise=spec.combine == "bernoulli" and noise,
-        seed=problem.seed,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -119,6 +119,11 @@ class GateHistory:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps, self.values, self.gradient = state["steps"], state["values"], float(state["gradient"])
 
+    def weigh(self, step: int, shares: Tensor) -> None:
+        """Multiplies what was kept of `step`, if anything was, by the shares (tasks, candidates) of the paths."""
+        if self.steps and self.steps[-1] == step:
+            self.values[-1] = self.values[-1] * shares.detach().cpu()
+
     def check(self, method: str) -> None:
         """Raises TrialError where gates got no gradient, never moved, or collapsed to all open or all shut."""
         if self.gradient == 0.0:
@@ -139,6 +144,15 @@ class GateHistory:
                 f"{method}: every gate is {state} at the end of the search, so nothing distinguishes the candidates",
                 mend="Lower the method's sparsity or gateLearningRate, or raise the budget.",
             )
+
+
+class LearnedGates(Gates, Protocol):
+    """Gates that say in the end how much each task wants each candidate."""
+
+    history: GateHistory
+
+    def scores(self) -> Tensor:
+        """(tasks, candidates), between 0 and 1, comparable between tasks."""
 
 
 @dataclass

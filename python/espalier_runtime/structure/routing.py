@@ -14,13 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from espalier_runtime.structure.gates import Gates
-from espalier_runtime.structure.schedule import geometric
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure
 
@@ -63,66 +61,6 @@ class Routes(nn.Module):
             return torch.exp((self.logits - largest.gather(1, index)) / temperature)
         noise = 0.0 if draw is None else draw.log() - (-draw).log1p()
         return torch.sigmoid((self.logits + noise) / temperature).clamp_min(1e-6)
-
-
-class RoutedGates:
-    """pi * z of `inner` gates z; what a step teaches about a candidate goes to both."""
-
-    def __init__(
-        self,
-        inner: Gates,
-        routes: Routes,
-        *,
-        learning_rate: float,
-        temperature: tuple[float, float],
-        noise: bool,
-        seed: int,
-    ) -> None:
-        """`temperature`: tau at the first and at the last step."""
-        self._inner, self._routes, self._temperature, self._noise = inner, routes, temperature, noise
-        self._optimiser = torch.optim.Adam(routes.parameters(), lr=learning_rate)
-        self._generator = torch.Generator().manual_seed(seed)
-        self._z, self._pi = torch.empty(0), torch.empty(0)
-
-    def open(self, step: int, steps: int) -> Tensor:
-        opened = self._inner.open(step, steps)
-        assert opened is not None
-        self._z = opened.detach()
-        self._pi = self._routes(geometric(step, steps, *self._temperature), self._draw())
-        return self._pi.detach() * self._z
-
-    def learn(self, gradient: Tensor) -> None:
-        self._inner.learn(gradient * self._pi.detach())
-        self._optimiser.zero_grad()
-        self._pi.backward(gradient * self._z)  # type: ignore[no-untyped-call]
-        self._optimiser.step()
-
-    def shares(self) -> Tensor:
-        """pi (tasks, candidates) as the search left it, without noise."""
-        with torch.no_grad():
-            shares: Tensor = self._routes(self._temperature[1])
-            return shares
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "inner": self._inner.state_dict(),
-            "routes": self._routes.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "generator": self._generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._inner.load_state_dict(state["inner"])
-        self._routes.load_state_dict(state["routes"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._generator.set_state(state["generator"])
-
-    def _draw(self) -> Tensor | None:
-        """One number a path for all tasks, as the candidates' gates are drawn."""
-        if not self._noise:
-            return None
-        shape = (1, self._routes.logits.shape[1])
-        return torch.rand(shape, generator=self._generator).clamp(1e-6, 1 - 1e-6).to(self._routes.logits.device)
 
 
 def harden_routes(structure: Structure, space: Space, shares: Tensor) -> Structure:

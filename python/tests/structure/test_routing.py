@@ -1,30 +1,19 @@
-"""What routing must be: nothing at one path, single-task at one-hot shares, and no product more for another task."""
+"""What routing must be: shares that sum to one, single-task at one-hot shares, and hard routes."""
 
 from __future__ import annotations
-
-from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 from conftest import tiny
-from problems import LINEARS, budgeted, corpus, paper, problem
-from torch.utils._python_dispatch import TorchDispatchMode
+from problems import paths, problem
 
 from espalier_runtime import contract
-from espalier_runtime.search.budgeted import BudgetedGates, search_budgeted
-from espalier_runtime.search.paper import PaperGates, search_paper
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
-from espalier_runtime.structure.routing import Combine, RoutedGates, Routes, harden_routes
+from espalier_runtime.structure.routing import Combine, Routes, harden_routes
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.structure.structure import Structure, from_record, harden, to_record
-
-
-def paths(count: int, *, slots: list[str] | None = None, ranks: list[int] | None = None) -> contract.Space:
-    kinds = [contract.LoraKind(kind="lora", ranks=ranks or [1, 2, 4], scale=2.0)]
-    return contract.Space(slots=slots or LINEARS, layers=None, kinds=kinds, paths=count)
 
 
 def routes_of(given: SearchProblem, combine: Combine) -> Routes:
@@ -55,21 +44,6 @@ def test_a_space_of_paths_holds_each_candidate_once_a_path_with_units_of_its_own
 
 
 @pytest.mark.parametrize("combine", ["softmax", "bernoulli"])
-def test_with_one_path_every_combination_is_the_gate_exactly(combine: Combine) -> None:
-    plain, routed = problem(), problem()
-    gates = PaperGates(2, plain.costs(), paper(sparsity=1.0))
-    losses = plain.train(plain.model(), gates, None).losses
-    inner = PaperGates(2, routed.costs(), paper(sparsity=1.0))
-    outer = RoutedGates(
-        inner, routes_of(routed, combine), learning_rate=0.05, temperature=(1.0, 1.0), noise=True, seed=0
-    )
-    assert losses == routed.train(routed.model(), outer, None).losses
-    assert torch.equal(gates.logits.shared, inner.logits.shared)
-    assert torch.equal(gates.logits.delta, inner.logits.delta)
-    assert bool((outer.shares() == 1).all())
-
-
-@pytest.mark.parametrize("combine", ["softmax", "bernoulli"])
 def test_shares_of_a_place_sum_to_one_and_chunks_of_a_path_share_it(combine: Combine) -> None:
     given = problem(space=paths(3))
     routes = routes_of(given, combine)
@@ -92,32 +66,6 @@ def test_softmax_shares_are_the_softmax_of_the_logits_over_the_temperature() -> 
     torch.nn.init.normal_(routes.logits, generator=torch.Generator().manual_seed(2))
     expected = torch.softmax(routes.logits.view(2, 3, 2) / 0.5, dim=2).view(2, 6)
     torch.testing.assert_close(routes(0.5), expected)
-
-
-def test_what_a_step_teaches_goes_to_gates_and_routes_as_the_chain_rule_says() -> None:
-    given = problem(space=paths(2, slots=["mlp.up"], ranks=[4]))
-    routes = routes_of(given, "softmax")
-    torch.nn.init.normal_(routes.logits, generator=torch.Generator().manual_seed(2))
-    z = torch.rand(2, 6, generator=torch.Generator().manual_seed(4))
-    heard: list[torch.Tensor] = []
-
-    class Inner:
-        def open(self, step: int, steps: int) -> torch.Tensor:
-            return z
-
-        def learn(self, gradient: torch.Tensor) -> None:
-            heard.append(gradient)
-
-    gates = RoutedGates(Inner(), routes, learning_rate=0.0, temperature=(1.0, 1.0), noise=False, seed=0)
-    opened = gates.open(0, 1)
-    gradient = torch.randn(2, 6, generator=torch.Generator().manual_seed(5))
-    gates.learn(gradient)
-    logits = routes.logits.detach().clone().requires_grad_()
-    pi = torch.softmax(logits.view(2, 3, 2), dim=2).view(2, 6)
-    torch.testing.assert_close(opened, (pi * z).detach())
-    (pi * z).backward(gradient)
-    torch.testing.assert_close(heard[0], gradient * pi.detach())
-    torch.testing.assert_close(routes.logits.grad, logits.grad)
 
 
 def test_one_hot_routing_gives_each_task_what_it_learns_alone() -> None:
@@ -151,27 +99,6 @@ def test_all_gates_open_without_sparsity_is_a_plain_adapter_of_all_ranks() -> No
     open_all = FixedGates(torch.ones(2, len(two.space.candidates)))
     routed = two.train(two.model(), open_all, None).losses
     assert routed == one.train(one.model(), FixedGates(None), None).losses
-
-
-@pytest.mark.parametrize("combine", ["gate", "softmax", "bernoulli"])
-@pytest.mark.parametrize("method", ["budgeted", "paper"])
-def test_a_routed_search_keeps_the_budget_and_finds_the_same_again(method: str, combine: str) -> None:
-    def found() -> Structure:
-        given = problem(budget=1000, space=paths(2))
-        if method == "budgeted":
-            return search_budgeted(given, budgeted(combine=combine), "m").structure
-        return search_paper(given, paper(0.1).model_copy(update={"combine": combine}), "m").structure
-
-    first = found()
-    assert first == found()
-    assert 936 < first.union <= 1000
-    for row in first.rows:
-        by_place: dict[str, dict[int, float]] = {}
-        for candidate, share in zip(first.candidates, row, strict=True):
-            if share > 0:
-                by_place.setdefault(candidate.site.name, {})[candidate.path] = share
-        for shares in by_place.values():
-            assert sum(shares.values()) == pytest.approx(1.0 if combine != "gate" else len(shares))
 
 
 def test_a_task_that_keeps_one_path_takes_it_whole_and_one_that_keeps_two_mixes_them() -> None:
@@ -231,65 +158,3 @@ def test_a_task_that_mixes_nothing_needs_no_gates() -> None:
     own, gates = given.model().alone(1, rows)
     assert gates is None
     assert {c.path for c in own.pool.candidates} == {1}
-
-
-class Products(TorchDispatchMode):
-    """Counts the matrix products that run inside."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket.__name__ in ("mm", "addmm", "bmm", "baddbmm"):
-            self.count += 1
-        return func(*args, **(kwargs or {}))
-
-
-def products(tasks: int, count: int) -> int:
-    """The products of a step through the adapted backbone, of a batch of 48 rows that mixes `tasks` tasks."""
-    given = replace(problem(tasks=tasks, space=paths(count)), corpus=corpus(tasks, 48 // tasks))
-    gates = RoutedGates(
-        BudgetedGates(tasks, given.costs(), 4000, budgeted(), seed=0),
-        routes_of(given, "softmax"),
-        learning_rate=0.05,
-        temperature=(1.0, 0.25),
-        noise=False,
-        seed=0,
-    )
-    model = given.model()
-    with Products() as counted, model.adapters.attached(given.backbone.model):
-        z = gates.open(0, 1).requires_grad_()
-        model.pooled(given.corpus.batch(range(48)), z).sum().backward()
-        assert z.grad is not None
-        gates.learn(z.grad)
-    return counted.count
-
-
-def test_neither_another_task_nor_another_path_adds_a_product_to_a_mixed_step() -> None:
-    first = products(tasks=2, count=1)
-    assert first > 18 * 2  # two products a site, forward alone
-    assert products(tasks=4, count=1) == first
-    assert products(tasks=4, count=3) == first
-
-
-def test_routed_gates_that_are_continued_go_on_as_if_they_had_never_stopped() -> None:
-    def fresh() -> RoutedGates:
-        given = problem(space=paths(2))
-        inner = BudgetedGates(2, given.costs(), 1000, budgeted(), seed=0)
-        return RoutedGates(
-            inner, routes_of(given, "bernoulli"), learning_rate=0.05, temperature=(1.0, 0.25), noise=True, seed=0
-        )
-
-    def step(gates: RoutedGates, at: int) -> torch.Tensor:
-        opened = gates.open(at, 6)
-        gates.learn(torch.randn(opened.shape, generator=torch.Generator().manual_seed(at)))
-        return opened
-
-    whole, first, second = fresh(), fresh(), fresh()
-    expected = [step(whole, at) for at in range(6)]
-    for at in range(3):
-        step(first, at)
-    second.load_state_dict(first.state_dict())
-    assert all(torch.equal(step(second, at), expected[at]) for at in range(3, 6))
-    assert torch.equal(second.shares(), whole.shares())

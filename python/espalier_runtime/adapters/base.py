@@ -43,7 +43,8 @@ class AdapterKind(ABC):
 
     `equation` in one line; `source` its paper. `slots`: where it may attach. `sizes`: units a site may have, growing;
     each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it can be
-    folded into the frozen weights. `peft`: PEFT's name for it, None where PEFT cannot hold it.
+    folded into the frozen weights. `peft`: PEFT's name for it, None where PEFT cannot hold it. `couples`: what a unit
+    adds depends on the other open units, so that several adapters of it in one module would not simply add up.
     """
 
     name: str
@@ -54,6 +55,7 @@ class AdapterKind(ABC):
     reads: Reads = "output"
     mergeable: bool = False
     peft: str | None = None
+    couples: bool = False
 
     @abstractmethod
     def parameters(self, site: Site, size: int) -> int:

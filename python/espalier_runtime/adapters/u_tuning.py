@@ -26,4 +26,5 @@ def u_tuning(spec: contract.UTuningKind) -> FusedKind:
         sizes=tuple(spec.sizes),
         scale=spec.scale,
         activation=spec.activation,
+        couples=spec.activation == "softmax",
     )

@@ -80,6 +80,7 @@ def unfolded(spec: contract.UnfoldedKind) -> UnfoldedKind:
         slots=BLOCK_SLOTS,
         reads="entry",
         sizes=tuple(spec.sizes),
+        couples=True,
         iterations=spec.iterations,
         step=spec.step,
         threshold=spec.threshold,

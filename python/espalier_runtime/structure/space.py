@@ -58,11 +58,12 @@ class Space:
 def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
     """The space that `spec` spans over `sites`.
 
-    Raises InputError for a layer the backbone does not have, a slot its family lacks, and a kind or slot of the
-    experiment that no candidate uses.
+    Raises InputError for a layer the backbone does not have, a slot its family lacks, a kind or slot of the
+    experiment that no candidate uses, and several paths of a kind that cannot have them.
     """
     layers = _layers(spec, sites)
     kinds = kinds_of(spec.kinds)
+    _check_paths(spec, kinds)
     candidates = tuple(
         candidate
         for site in sites
@@ -90,6 +91,16 @@ def _chunks(site: Site, kind: AdapterKind, paths: int) -> list[Candidate]:
         for path in range(paths)
         for level, (start, end) in enumerate(zip(starts, kind.sizes, strict=True))
     ]
+
+
+def _check_paths(spec: contract.Space, kinds: Mapping[str, AdapterKind]) -> None:
+    for name, kind in kinds.items():
+        if spec.paths > 1 and kind.couples:
+            raise InputError(
+                f'space.paths: {spec.paths} paths of "{name}" do not add up, because what one of its units does depends'
+                f" on the others: {kind.equation}",
+                mend='Set space.paths to 1, or leave this kind out; "uTuning" can have paths without softmax.',
+            )
 
 
 def _layers(spec: contract.Space, sites: tuple[Site, ...]) -> set[int]:

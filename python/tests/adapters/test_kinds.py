@@ -12,6 +12,7 @@ from conftest import states, tiny
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.fold import fold_into
+from espalier_runtime.adapters.kinds import kinds_of
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.structure.pool import AdapterPool
@@ -224,3 +225,38 @@ def test_runs_in_bfloat16(spec: contract.Space) -> None:
     assert rounded.dtype == torch.bfloat16
     # bfloat16 keeps eight bits; the states have size one.
     assert float((rounded.float() - exact).abs().mean()) < 0.05
+
+
+def test_the_paths_of_a_site_add_up_each_by_its_share(some_family: str, spec: contract.Space) -> None:
+    if any(kind.couples for kind in kinds_of(spec.kinds).values()):
+        pytest.skip("its units work together, so that a site has one path")
+    backbone, space, _ = make(some_family, spec.model_copy(update={"paths": 2}))
+    for kind in space.kinds:
+        # The last site of the kind is enough: what comes after it would not be linear.
+        site = [candidate.site for candidate in space.candidates if candidate.kind == kind][-1]
+        pair = [candidate for candidate in space.candidates if (candidate.site, candidate.kind) == (site, kind)]
+        pool = AdapterPool(pair, space.kinds, 0)
+        randomise(pool)
+        added = functools.partial(what_is_added, backbone, pool)
+        both = added([0.7 if candidate.path == 0 else 0.3 for candidate in pair])
+        first = added([float(candidate.path == 0) for candidate in pair])
+        second = added([float(candidate.path == 1) for candidate in pair])
+        assert float(first.abs().max()) > 1e-4
+        torch.testing.assert_close(both, 0.7 * first + 0.3 * second, atol=1e-5, rtol=1e-4)
+
+
+def what_is_added(backbone: Backbone, pool: AdapterPool, gates: list[float]) -> torch.Tensor:
+    """What the pool's only site adds to its module's output under these gates."""
+    heard: list[torch.Tensor] = []
+
+    def hear(module: torch.nn.Module, given: object, output: object) -> None:
+        heard.append(output[0] if isinstance(output, tuple) else output)  # type: ignore[arg-type]
+
+    module = backbone.model.get_submodule(next(pool.members()).site.module)
+    listening = module.register_forward_hook(hear)
+    with torch.no_grad(), pool.attached(backbone.model):
+        for values in (gates, [0.0] * len(gates)):
+            pool.use(torch.tensor(values).expand(3, -1))
+            states(backbone)
+    listening.remove()
+    return heard[0] - heard[1]

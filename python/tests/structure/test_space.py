@@ -59,3 +59,16 @@ def test_a_kind_that_no_slot_can_hold_is_refused() -> None:
     ]
     with pytest.raises(InputError, match=r'space\.kinds\[1\]: "bottleneck" can attach at none'):
         built(kinds=kinds)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"kind": "unfolded", "sizes": [2], "iterations": 3, "step": 0.5, "threshold": 0.01, "scale": 1.0},
+        {"kind": "uTuning", "sizes": [2], "activation": "softmax", "scale": 1.0},
+    ],
+)
+def test_a_kind_whose_units_work_together_has_one_path(kind: dict[str, object]) -> None:
+    assert built(slots=["mlp"], kinds=[kind]).candidates
+    with pytest.raises(InputError, match=r"space.paths: 2 paths of \"\w+\" do not add up"):
+        built(slots=["mlp"], kinds=[kind], paths=2)

@@ -277,6 +277,92 @@ class NormTuningKind(BaseModel):
     kind: Literal["normTuning"]
 
 
+class KernelMixKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["kernelMix"]
+    sizes: Annotated[
+        list[int],
+        Field(
+            description="ranks of every head; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [1, 2, 4]
+    shared: Annotated[
+        int,
+        Field(
+            description="ranks that all heads share, for each rank of a head",
+            ge=1,
+            le=64,
+        ),
+    ] = 2
+
+
+class KernelScaleKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["kernelScale"]
+
+
+class TarpKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["tarp"]
+    ranks: Annotated[list[int], Field(min_length=1)] = [1, 2, 4, 8]
+    scale: Annotated[float, Field(gt=0.0)] = 2
+
+
+class GraspKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["grasp"]
+    groups: Annotated[
+        list[int],
+        Field(
+            description="groups of input dimensions; several sizes are chunks of the largest's groups",
+            min_length=1,
+        ),
+    ] = [64]
+    grouping: Literal["permuted", "contiguous"] = "permuted"
+
+
+class StochGraspKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["stochGrasp"]
+    groups: Annotated[
+        list[int],
+        Field(
+            description="groups of input dimensions; several sizes are chunks of the largest's groups",
+            min_length=1,
+        ),
+    ] = [64]
+    grouping: Literal["permuted", "contiguous"] = "permuted"
+    start: Annotated[
+        float, Field(description="sigma of the scales at first", gt=0.0)
+    ] = 0.01
+    target: Annotated[
+        float,
+        Field(
+            description="sigma that they are drawn to: the noise of the hardware",
+            ge=0.0,
+        ),
+    ] = 0.05
+    weight: Annotated[
+        float, Field(description="of the term mean((sigma - target)^2)", ge=0.0)
+    ] = 1
+
+
 class Budget(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -526,6 +612,11 @@ class TopLayersMethod(BaseModel):
             "bitfit",
             "ia3",
             "normTuning",
+            "kernelMix",
+            "kernelScale",
+            "tarp",
+            "grasp",
+            "stochGrasp",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -598,6 +689,11 @@ class SeparateMethod(BaseModel):
             "bitfit",
             "ia3",
             "normTuning",
+            "kernelMix",
+            "kernelScale",
+            "tarp",
+            "grasp",
+            "stochGrasp",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -1145,6 +1241,11 @@ class Chosen(BaseModel):
         "bitfit",
         "ia3",
         "normTuning",
+        "kernelMix",
+        "kernelScale",
+        "tarp",
+        "grasp",
+        "stochGrasp",
     ]
     start: Annotated[
         int,
@@ -1606,6 +1707,11 @@ class UniformMethod(BaseModel):
             "bitfit",
             "ia3",
             "normTuning",
+            "kernelMix",
+            "kernelScale",
+            "tarp",
+            "grasp",
+            "stochGrasp",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -1891,6 +1997,11 @@ class Space(BaseModel):
             | BitfitKind
             | Ia3Kind
             | NormTuningKind
+            | KernelMixKind
+            | KernelScaleKind
+            | TarpKind
+            | GraspKind
+            | StochGraspKind
         ],
         Field(min_length=1),
     ]

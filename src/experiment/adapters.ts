@@ -26,4 +26,14 @@ export const adapters = {
   ia3: (options: Options<"ia3"> = {}) => ({ kind: "ia3", ...options }) satisfies KindInput,
   /** (1 + u) . h + b after a norm (`attention.norm`, `mlp.norm`); source: arXiv 2106.10199, the norms alone. */
   normTuning: (options: Options<"normTuning"> = {}) => ({ kind: "normTuning", ...options }) satisfies KindInput,
+  /** A low-rank update a head at query, value and output, beside a shared one; source: arXiv 2205.03720. */
+  kernelMix: (options: Options<"kernelMix"> = {}) => ({ kind: "kernelMix", ...options }) satisfies KindInput,
+  /** (1 + s) . q_i and (1 + s) . k_i, one s for all heads i; source: arXiv 2205.03720. */
+  kernelScale: (options: Options<"kernelScale"> = {}) => ({ kind: "kernelScale", ...options }) satisfies KindInput,
+  /** h + s U (g(x) . (V x)), an input-dependent diagonal; source: arXiv 2207.03509. */
+  tarp: (options: Options<"tarp"> = {}) => ({ kind: "tarp", ...options }) satisfies KindInput,
+  /** W ((x - beta) / gamma) by groups of dimensions, folds into the linear; source: arXiv 2512.04296. */
+  grasp: (options: Options<"grasp"> = {}) => ({ kind: "grasp", ...options }) satisfies KindInput,
+  /** `grasp` with a Gaussian gamma whose sigma is drawn to a target noise; source: arXiv 2512.04296. */
+  stochGrasp: (options: Options<"stochGrasp"> = {}) => ({ kind: "stochGrasp", ...options }) satisfies KindInput,
 };

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime.backbone.sites import Site
-from espalier_runtime.errors import InputError
 
 #: What a kind reads: the sub-block's input, the adapted module's input, or its output. Hooks run in this order.
 Reads = Literal["entry", "input", "output"]
@@ -42,9 +41,10 @@ class AdapterKind(ABC):
     """What distinguishes one kind from another.
 
     `equation` in one line; `source` its paper. `slots`: where it may attach. `sizes`: units a site may have, growing;
-    each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it can be
-    folded into the frozen weights. `peft`: PEFT's name for it, None where PEFT cannot hold it. `couples`: what a unit
-    adds depends on the other open units, so that several adapters of it in one module would not simply add up.
+    each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it is
+    affine in a linear's input, so that it can be folded into the linear. `peft`: PEFT's name for it, None where PEFT
+    cannot hold it. `couples`: what a unit adds depends on the other open units, so that several adapters of it in one
+    module would not simply add up.
     """
 
     name: str
@@ -121,20 +121,16 @@ class Adapter(nn.Module):
 
         A model may lay the rows of a batch one after the other, as OPT's MLP does: `values` (batch * seq, width).
         """
-        if self.gates is None or values.dim() == self.gates.dim():
-            return self.gates
-        rows = self.gates.shape[0]
-        return self.gates.expand(rows, values.shape[0] // rows, -1).flatten(0, 1)
+        if self.gates is None:
+            return None
+        gates = self.gates.to(values.dtype)
+        if values.dim() == gates.dim():
+            return gates
+        return gates.expand(len(gates), values.shape[0] // len(gates), -1).flatten(0, 1)
 
-    def folded(self, weight: Tensor, bias: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
-        """The frozen weight and bias with this adapter inside, under gates z (units,).
-
-        `weight` (outputs, inputs) of a linear, (width,) of a norm. Raises InputError where the kind cannot be merged.
-        """
-        raise InputError(
-            f"{self.kind.name} at {self.site.name} cannot be merged into the frozen weights: {self.kind.equation}",
-            mend="Export it with --to native, or use kinds that can be merged; `espalier kinds` lists them.",
-        )
+    def penalty(self) -> Tensor | None:
+        """What the kind adds to the loss, a number; None where it adds nothing."""
+        return None
 
     def gradients(self, units: Tensor) -> list[Tensor]:
         """The gradients of every parameter's slice that belongs to the units at these positions."""

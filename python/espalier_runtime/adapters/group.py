@@ -38,9 +38,3 @@ class AdapterGroup(Adapter):
             h.reshape(-1, h.shape[-1]), inner.reshape(-1, inner.shape[-1]), self.up.t(), alpha=self.kind.scale
         )
         return flat.view(h.shape)
-
-    def folded(self, weight: Tensor, bias: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor | None]:
-        """W + s W_up diag(z) W_down, for the identity on the input alone."""
-        if not self.kind.mergeable:
-            return super().folded(weight, bias, z)
-        return weight + self.kind.scale * (self.up * z) @ self.down, bias

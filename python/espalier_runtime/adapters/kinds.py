@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from espalier_runtime import contract
 from espalier_runtime.adapters.base import AdapterKind
 from espalier_runtime.adapters.bottleneck import bottleneck
+from espalier_runtime.adapters.grasp import grasp
+from espalier_runtime.adapters.kernel_mix import kernel_mix
 from espalier_runtime.adapters.lora import lora
 from espalier_runtime.adapters.multi_head_parallel import multi_head_parallel
 from espalier_runtime.adapters.parallel import parallel
+from espalier_runtime.adapters.tarp import tarp
 from espalier_runtime.adapters.u_tuning import u_tuning
 from espalier_runtime.adapters.unfolded import unfolded
-from espalier_runtime.adapters.vectors import BITFIT, IA3, NORM_TUNING
+from espalier_runtime.adapters.vectors import BITFIT, IA3, KERNEL_SCALE, NORM_TUNING
 
 KindSpec = (
     contract.LoraKind
@@ -25,6 +28,11 @@ KindSpec = (
     | contract.BitfitKind
     | contract.Ia3Kind
     | contract.NormTuningKind
+    | contract.KernelMixKind
+    | contract.KernelScaleKind
+    | contract.TarpKind
+    | contract.GraspKind
+    | contract.StochGraspKind
 )
 
 
@@ -54,3 +62,11 @@ def kind_of(spec: KindSpec) -> AdapterKind:
             return IA3
         case contract.NormTuningKind():
             return NORM_TUNING
+        case contract.KernelMixKind():
+            return kernel_mix(spec)
+        case contract.KernelScaleKind():
+            return KERNEL_SCALE
+        case contract.TarpKind():
+            return tarp(spec)
+        case contract.GraspKind() | contract.StochGraspKind():
+            return grasp(spec)

@@ -2,11 +2,13 @@
 
     bitfit       h' = h + z b                        at a linear
     ia3          h' = (1 + z l) . h                  at key and value;  x' = (1 + z l) . x  into mlp.down
-    normTuning   h' = (1 + z u) . h + z b            after a norm (no b where the norm has none)
+    normTuning   h' = (1 + z u) . h + z b            after a norm
+    kernelScale  h_i' = (1 + z s) . h_i              at query and key, one s of a head's width for all heads i
 
 bitfit: Ben Zaken et al., arXiv 2106.10199; biases of linears, those of norms belong to normTuning. ia3: Liu et al.,
 arXiv 2205.05638. normTuning: a norm's weight w and bias c become w . (1 + u) and c . (1 + u) + b, which reaches every
-weight and bias wherever w has no zero; our parametrisation, so that LayerNorm and RMSNorm are one case.
+weight and bias wherever w has no zero; our parametrisation, so that LayerNorm and RMSNorm are one case. kernelScale:
+Chen et al., arXiv 2205.03720, a bandwidth of the attention kernel for each dimension.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ from espalier_runtime.backbone.sites import LINEAR_SLOTS, NORM_SLOTS, Site
 
 @dataclass(frozen=True, kw_only=True)
 class VectorKind(AdapterKind):
-    """`scales`: it has a scaling vector; `shifts`: it has a bias."""
+    """`scales`: it has a scaling vector; `shifts`: a bias; `tied`: one vector of a head's width for all heads."""
 
     scales: bool
     shifts: bool
+    tied: bool = False
 
     def side(self, site: Site) -> Literal["input", "output"]:
         """Which side of the module the vectors work on."""
@@ -39,7 +42,8 @@ class VectorKind(AdapterKind):
         return Vectors(self, site, chunks, self._width(site))
 
     def _width(self, site: Site) -> int:
-        return site.inputs if self.side(site) == "input" else site.outputs
+        width = site.inputs if self.side(site) == "input" else site.outputs
+        return width // site.heads if self.tied else width
 
 
 class Vectors(Adapter):
@@ -66,20 +70,11 @@ class Vectors(Adapter):
         """(1 + z scale) . values + z shift."""
         z = self.open_units(values)
         if self.scale is not None:
-            values = values + values * (self.scale.sum(0) if z is None else z @ self.scale)
+            scale = self.scale.sum(0) if z is None else z @ self.scale
+            values = values + values * (torch.cat([scale] * self.site.heads, -1) if self.kind.tied else scale)
         if self.shift is not None:
             values = values + (self.shift.sum(0) if z is None else z @ self.shift)
         return values
-
-    def folded(self, weight: Tensor, bias: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor | None]:
-        scale = 1 if self.scale is None else 1 + z @ self.scale
-        if self.kind.side(self.site) == "input":
-            return weight * scale, bias
-        shift = None if self.shift is None else z @ self.shift
-        scaled = weight if self.scale is None else (weight.t() * scale).t()
-        if bias is None:
-            return scaled, shift
-        return scaled, bias * scale if shift is None else bias * scale + shift
 
 
 BITFIT = VectorKind(
@@ -106,7 +101,16 @@ NORM_TUNING = VectorKind(
     source="arXiv 2106.10199, norms",
     equation="(1 + u) . h + b",
     slots=NORM_SLOTS,
-    mergeable=True,
     scales=True,
     shifts=True,
+)
+KERNEL_SCALE = VectorKind(
+    name="kernelScale",
+    source="arXiv 2205.03720",
+    equation="(1 + s) . q_i, (1 + s) . k_i, one s for all heads i",
+    slots=("attention.query", "attention.key"),
+    mergeable=True,
+    scales=True,
+    shifts=False,
+    tied=True,
 )

@@ -98,6 +98,8 @@ def _affine(adapter: LoadedAdapter, path: str, gates: Tensor) -> tuple[Tensor, T
     if not isinstance(module, nn.Linear | Conv1D):
         return None
     groups = [group for group in pool.members() if group.site.module == path]
+    if not all(group.kind.mergeable for group in groups):
+        return None
     dtypes = [(part, next(part.parameters()).dtype) for part in (module, *groups)]
     width = groups[0].site.inputs
     generator = torch.Generator().manual_seed(0)

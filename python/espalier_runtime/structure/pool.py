@@ -71,6 +71,11 @@ class AdapterPool(nn.Module):
             assert isinstance(group, Adapter)
             group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
 
+    def penalty(self) -> Tensor | None:
+        """The sum of what the modules add to the loss; None where none does."""
+        terms = [term for module in self.members() if (term := module.penalty()) is not None]
+        return torch.stack(terms).sum() if terms else None
+
     @contextmanager
     def attached(self, model: nn.Module) -> Iterator[None]:
         """Within the context `model` runs with the pool's adapters."""

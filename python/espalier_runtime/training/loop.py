@@ -150,7 +150,9 @@ def _backward(model: AdaptedModel, corpus: Corpus, z: Tensor | None, parts: Sequ
     total = 0.0
     for part in parts:
         loss = model.losses(corpus.batch(part), z).sum() / rows
-        loss.backward()  # type: ignore[no-untyped-call]
+        penalty = model.penalty()
+        whole = loss if penalty is None else loss + penalty * (len(part) / rows)
+        whole.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     return total
 

@@ -64,6 +64,10 @@ class AdaptedModel(nn.Module):
             losses = losses.index_copy(0, rows, part)
         return losses
 
+    def penalty(self) -> Tensor | None:
+        """What the adapters add to the loss after a forward, a number; None where they add nothing."""
+        return self.adapters.penalty() if isinstance(self.adapters, AdapterPool) else None
+
     def alone(self, task: int, gates: Tensor | None) -> tuple[AdaptedModel, Tensor | None]:
         """The model and gates of a task that runs nothing but its own adapters: what others use is not there.
 

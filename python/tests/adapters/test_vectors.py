@@ -48,7 +48,7 @@ def test_norm_tuning_is_a_norm_with_another_weight_and_bias() -> None:
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
     x = torch.randn(2, 3, 8)
-    weight, bias = adapter.folded(norm.weight, norm.bias, torch.ones(1))
+    weight, bias = norm.weight * (1 + adapter.scale[0]), norm.bias * (1 + adapter.scale[0]) + adapter.shift[0]
     expected = torch.nn.functional.layer_norm(x, (8,), weight, bias)
     torch.testing.assert_close(adapter(x, norm(x)), expected)
 

@@ -72,6 +72,31 @@ export const UnfoldedKindSchema = z
 export const BitfitKindSchema = z.strictObject({ kind: z.literal("bitfit") }).meta({ id: "BitfitKind" });
 export const Ia3KindSchema = z.strictObject({ kind: z.literal("ia3") }).meta({ id: "Ia3Kind" });
 export const NormTuningKindSchema = z.strictObject({ kind: z.literal("normTuning") }).meta({ id: "NormTuningKind" });
+export const KernelMixKindSchema = z
+  .strictObject({
+    kind: z.literal("kernelMix"),
+    sizes: sizes([1, 2, 4]).describe("ranks of every head; each step to the next is one candidate"),
+    shared: z.int().min(1).max(64).default(2).describe("ranks that all heads share, for each rank of a head"),
+  })
+  .meta({ id: "KernelMixKind" });
+export const KernelScaleKindSchema = z.strictObject({ kind: z.literal("kernelScale") }).meta({ id: "KernelScaleKind" });
+export const TarpKindSchema = z
+  .strictObject({ kind: z.literal("tarp"), ranks: sizes([1, 2, 4, 8]), scale: scale(2) })
+  .meta({ id: "TarpKind" });
+const groups = {
+  groups: sizes([64]).describe("groups of input dimensions; several sizes are chunks of the largest's groups"),
+  grouping: z.enum(["permuted", "contiguous"]).default("permuted"),
+};
+export const GraspKindSchema = z.strictObject({ kind: z.literal("grasp"), ...groups }).meta({ id: "GraspKind" });
+export const StochGraspKindSchema = z
+  .strictObject({
+    kind: z.literal("stochGrasp"),
+    ...groups,
+    start: z.number().positive().default(0.01).describe("sigma of the scales at first"),
+    target: z.number().min(0).default(0.05).describe("sigma that they are drawn to: the noise of the hardware"),
+    weight: z.number().min(0).default(1).describe("of the term mean((sigma - target)^2)"),
+  })
+  .meta({ id: "StochGraspKind" });
 
 export const KindSchema = z
   .discriminatedUnion("kind", [
@@ -85,6 +110,11 @@ export const KindSchema = z
     BitfitKindSchema,
     Ia3KindSchema,
     NormTuningKindSchema,
+    KernelMixKindSchema,
+    KernelScaleKindSchema,
+    TarpKindSchema,
+    GraspKindSchema,
+    StochGraspKindSchema,
   ])
   .meta({ id: "Kind" });
 
@@ -100,6 +130,11 @@ export const kindNames = [
   "bitfit",
   "ia3",
   "normTuning",
+  "kernelMix",
+  "kernelScale",
+  "tarp",
+  "grasp",
+  "stochGrasp",
 ] as const satisfies readonly KindName[];
 export const KindNameSchema = z.enum(kindNames).meta({ id: "KindName" });
 

@@ -1,0 +1,135 @@
+"""GRASP: a scale and a shift of a linear's input, shared by groups of its dimensions; folds into the linear.
+
+    x_i' = x_i + z_g ((x_i - beta_g) / gamma_g - x_i),    g = g(i)          gamma = 1 + delta; delta = beta = 0 at init
+    folded:  W' = W diag(1 / gamma_g(i)),    b' = b - W' beta_g(i)
+
+The groups are those of a fixed permutation of the dimensions (the same for every seed), or contiguous ones. A unit is
+a group. `stochGrasp` learns a Gaussian in the place of gamma: in training gamma = 1 + delta + softplus(rho) e with
+e ~ N(0, 1) anew in each pass, and the loss has the term  weight * mean((softplus(rho) - target)^2), which draws sigma
+to the noise that the hardware is expected to have. Outside training gamma is its mean.
+
+Source: Bal and Sengupta, arXiv 2512.04296; the term's form is our reading of "matching a target noise profile". Cost of
+a unit: 2 parameters, 3 of stochGrasp.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, Hook
+from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Of stochGrasp: sigma at init, the sigma it is drawn to, and how hard."""
+
+    start: float
+    target: float
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraspKind(AdapterKind):
+    """`noise` None is the deterministic form."""
+
+    grouping: Literal["permuted", "contiguous"]
+    noise: Noise | None = None
+
+    def parameters(self, site: Site, size: int) -> int:  # noqa: ARG002
+        return size * (2 if self.noise is None else 3)
+
+    def build(self, site: Site, chunks: Chunks, seed: int) -> Grasp:  # noqa: ARG002
+        return Grasp(self, site, chunks)
+
+    def applies(self, slots: Sequence[str], site: Site) -> bool:
+        # The input of a projection that several slots share is not one slot's to change.
+        return super().applies(slots, site) and site.part is None
+
+    def groups(self, site: Site) -> list[int]:
+        """The group of every input dimension: `sizes[-1]` groups as equal as they can be."""
+        count = self.sizes[-1]
+        groups = [count * place // site.inputs for place in range(site.inputs)]
+        if self.grouping == "permuted":
+            random.Random(f"grasp {site.name}").shuffle(groups)
+        return groups
+
+
+class Grasp(Adapter):
+    """delta (K,), beta (K,), and of stochGrasp rho (K,)."""
+
+    unit_dimensions: ClassVar = {"delta": 0, "beta": 0, "rho": 0}
+    kind: GraspKind
+    _unit_of: Tensor
+
+    def __init__(self, kind: GraspKind, site: Site, chunks: Chunks) -> None:
+        super().__init__(kind, site, chunks)
+        units = len(self.indices)
+        self.delta = nn.Parameter(torch.zeros(units))
+        self.beta = nn.Parameter(torch.zeros(units))
+        self.rho = None
+        if kind.noise is not None:
+            # softplus(rho) = start
+            self.rho = nn.Parameter(torch.full((units,), kind.noise.start).expm1().log())
+        places = {index: place for place, index in enumerate(self.indices)}
+        # A dimension whose group is not chosen belongs to a last unit that does nothing.
+        unit_of = [places.get(group % kind.sizes[-1], units) for group in kind.groups(site)]
+        self.register_buffer("_unit_of", torch.tensor(unit_of), persistent=False)
+
+    def hooks(self) -> list[Hook]:
+        return [Hook(self.site, before=self.entering)]
+
+    def entering(self, x: Tensor) -> Tensor:
+        """x' (batch, seq, inputs)."""
+        gamma, beta = self._spread(self.gamma(), 1.0), self._spread(self.beta, 0.0)
+        change = (x - beta) / gamma - x
+        z = self.open_units(x)
+        return x + (change if z is None else change * self._spread(z, 0.0))
+
+    def gamma(self) -> Tensor:
+        """1 + delta (K,), with its noise in training."""
+        gamma = 1 + self.delta
+        if self.rho is None or not self.training:
+            return gamma
+        return gamma + self.sigma() * torch.randn_like(gamma)
+
+    def sigma(self) -> Tensor:
+        """The learned standard deviation (K,) of stochGrasp."""
+        assert self.rho is not None
+        return functional.softplus(self.rho)
+
+    def penalty(self) -> Tensor | None:
+        if self.kind.noise is None:
+            return None
+        return self.kind.noise.weight * (self.sigma() - self.kind.noise.target).square().mean()
+
+    def _spread(self, of_units: Tensor, otherwise: float) -> Tensor:
+        """(..., inputs) of (..., units), by each dimension's group."""
+        rest = of_units.new_full((*of_units.shape[:-1], 1), otherwise)
+        return torch.cat([of_units, rest], -1).index_select(-1, self._unit_of)
+
+
+def grasp(spec: contract.GraspKind | contract.StochGraspKind) -> GraspKind:
+    """The kind that `spec` describes."""
+    noise = None
+    if isinstance(spec, contract.StochGraspKind):
+        noise = Noise(spec.start, spec.target, spec.weight)
+    return GraspKind(
+        name=spec.kind,
+        source="arXiv 2512.04296",
+        equation="W ((x - beta_g) / gamma_g) + b" + ("" if noise is None else ", gamma ~ N(mu_g, sigma_g)"),
+        reads="input",
+        slots=LINEAR_SLOTS,
+        sizes=tuple(spec.groups),
+        mergeable=True,
+        grouping=spec.grouping,
+        noise=noise,
+    )

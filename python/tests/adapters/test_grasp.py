@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+from conftest import inputs, tiny
+from places import layer
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.grasp import Grasp, grasp
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import build_space
+
+
+def spec(**changes: Any) -> contract.GraspKind:
+    return contract.GraspKind.model_validate({"kind": "grasp", "groups": [3], "grouping": "permuted", **changes})
+
+
+def noisy(**changes: Any) -> contract.StochGraspKind:
+    given = {"kind": "stochGrasp", "groups": [3], "grouping": "permuted", "start": 0.01, "target": 0.2, "weight": 2.0}
+    return contract.StochGraspKind.model_validate({**given, **changes})
+
+
+def filled(adapter: Grasp) -> Grasp:
+    with torch.no_grad():
+        adapter.delta.copy_(torch.tensor([0.5, -0.3, 0.1]))
+        adapter.beta.copy_(torch.tensor([1.0, 0.0, -2.0]))
+    return adapter
+
+
+def test_folding_into_the_following_linear_is_exact() -> None:
+    kind = grasp(spec())
+    adapter = filled(kind.build(layer()["mlp.up"], [(0, 3)], 0))
+    linear = torch.nn.Linear(8, 12)
+    groups = kind.groups(layer()["mlp.up"])
+    gamma, beta = (1 + adapter.delta)[groups], adapter.beta[groups]
+    weight = linear.weight / gamma
+    x = torch.randn(2, 3, 8)
+    folded = torch.nn.functional.linear(x, weight, linear.bias - weight @ beta)
+    torch.testing.assert_close(linear(adapter.entering(x)), folded, atol=1e-6, rtol=1e-6)
+
+
+def test_groups_are_as_equal_as_they_can_be_and_the_same_for_every_seed() -> None:
+    kind, site = grasp(spec()), layer()["mlp.up"]
+    assert sorted(Counter(kind.groups(site)).values()) == [2, 3, 3]
+    assert kind.groups(site) == kind.groups(layer()["mlp.up"])
+    assert kind.groups(site) != sorted(kind.groups(site))
+    assert grasp(spec(grouping="contiguous")).groups(site) == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+def test_a_group_that_is_not_chosen_leaves_its_dimensions_alone() -> None:
+    kind = grasp(spec(groups=[1, 3]))
+    adapter = kind.build(layer()["mlp.up"], [(0, 1)], 0)
+    with torch.no_grad():
+        adapter.beta.fill_(1.0)
+    x = torch.randn(2, 3, 8)
+    changed = (adapter.entering(x) != x).any(0).any(0)
+    assert changed.tolist() == [group == 0 for group in kind.groups(layer()["mlp.up"])]
+
+
+def test_noise_is_drawn_in_training_alone() -> None:
+    adapter = grasp(noisy()).build(layer()["mlp.up"], [(0, 3)], 0)
+    x = torch.randn(2, 3, 8)
+    assert not torch.equal(adapter.entering(x), adapter.entering(x))
+    assert torch.equal(adapter.eval().entering(x), x)
+    torch.testing.assert_close(adapter.sigma(), torch.full((3,), 0.01))
+
+
+def test_the_noise_matching_term_draws_sigma_to_its_target() -> None:
+    adapter = grasp(noisy()).build(layer()["mlp.up"], [(0, 3)], 0)
+    penalty = adapter.penalty()
+    assert penalty is not None
+    torch.testing.assert_close(penalty, torch.tensor(2.0 * 0.19**2))
+    optimiser = torch.optim.Adam([adapter.rho], lr=0.1)  # type: ignore[list-item]
+    for _ in range(200):
+        optimiser.zero_grad()
+        adapter.penalty().backward()  # type: ignore[no-untyped-call, union-attr]
+        optimiser.step()
+    torch.testing.assert_close(adapter.sigma(), torch.full((3,), 0.2), atol=1e-3, rtol=0.0)
+
+
+def test_training_with_noise_costs_less_under_noise() -> None:
+    """The mean of a quadratic loss over gamma's noise grows with the scale's weight, which training lowers."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 8)
+    target = torch.zeros(64)
+    weight = torch.ones(8)
+
+    def loss(adapter: Grasp) -> torch.Tensor:
+        return ((adapter.entering(x) @ weight - target) ** 2).mean()
+
+    losses = []
+    for kind in (grasp(spec()), grasp(noisy(start=0.2))):
+        adapter = kind.build(layer()["mlp.up"], [(0, 3)], 0)
+        if adapter.rho is not None:
+            adapter.rho.requires_grad_(False)
+        optimiser = torch.optim.Adam([p for p in adapter.parameters() if p.requires_grad], lr=0.01)
+        for _ in range(100):
+            optimiser.zero_grad()
+            loss(adapter).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        under_noise = grasp(noisy(start=0.2)).build(layer()["mlp.up"], [(0, 3)], 0)
+        with torch.no_grad():
+            under_noise.delta.copy_(adapter.delta)
+            under_noise.beta.copy_(adapter.beta)
+            losses.append(float(torch.stack([loss(under_noise) for _ in range(200)]).mean()))
+    assert losses[1] < losses[0]
+
+
+def test_the_pool_adds_up_the_terms() -> None:
+    backbone = tiny("bert")
+    given = {
+        "slots": ["mlp"],
+        "layers": [0],
+        "kinds": [noisy().model_dump(), {"kind": "lora", "ranks": [1], "scale": 1}],
+    }
+    space = build_space(contract.Space.model_validate(given), backbone.sites)
+    pool = AdapterPool(space.candidates, space.kinds, 0)
+    penalty = pool.penalty()
+    assert penalty is not None
+    torch.testing.assert_close(penalty, torch.tensor(2 * 2.0 * 0.19**2))
+    ids, mask = inputs()
+    with pool.attached(backbone.model):
+        assert torch.isfinite(backbone.states(ids, mask, None)).all()

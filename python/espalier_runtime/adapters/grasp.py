@@ -81,7 +81,7 @@ class Grasp(Adapter):
             self.rho = nn.Parameter(torch.full((units,), kind.noise.start).expm1().log())
         places = {index: place for place, index in enumerate(self.indices)}
         # A dimension whose group is not chosen belongs to a last unit that does nothing.
-        unit_of = [places.get(group % kind.sizes[-1], units) for group in kind.groups(site)]
+        unit_of = [places.get(group, units) for group in kind.groups(site)]
         self.register_buffer("_unit_of", torch.tensor(unit_of), persistent=False)
 
     def hooks(self) -> list[Hook]:
@@ -130,6 +130,7 @@ def grasp(spec: contract.GraspKind | contract.StochGraspKind) -> GraspKind:
         slots=LINEAR_SLOTS,
         sizes=tuple(spec.groups),
         mergeable=True,
+        couples=True,
         grouping=spec.grouping,
         noise=noise,
     )

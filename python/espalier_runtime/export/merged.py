@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from espalier_runtime.adapters.attach import attached
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.head import write_head
 from espalier_runtime.export.native import LoadedAdapter
@@ -97,8 +98,13 @@ def _affine(adapter: LoadedAdapter, path: str, gates: Tensor) -> tuple[Tensor, T
     module = model.get_submodule(path)
     if not isinstance(module, nn.Linear | Conv1D):
         return None
-    groups = [group for group in pool.members() if group.site.module == path]
-    if not all(group.kind.mergeable for group in groups):
+    pool.use(gates)
+    here = [group for group in pool.members() if group.site.module == path]
+    # A kind that reads more than this linear's input cannot run alone, even shut.
+    groups = [group for group in here if group.kind.mergeable]
+    others = [group for group in here if not group.kind.mergeable]
+    if not groups or any(group.gates is None or bool((group.gates != 0).any()) for group in others):
+        pool.use(None)
         return None
     dtypes = [(part, next(part.parameters()).dtype) for part in (module, *groups)]
     width = groups[0].site.inputs
@@ -107,12 +113,12 @@ def _affine(adapter: LoadedAdapter, path: str, gates: Tensor) -> tuple[Tensor, T
     try:
         for part, _ in dtypes:
             part.to(torch.float64)
-        with pool.attached(model):
-            pool.use(gates)
+        with attached(model, groups):
             bias = module(torch.zeros_like(probe[:, :1]))[0, 0]
             weight = (module(torch.eye(width, dtype=torch.float64, device=probe.device).unsqueeze(0))[0] - bias).t()
             wanted = module(probe)
     finally:
+        pool.use(None)
         for part, dtype in dtypes:
             part.to(dtype)
     error = float((probe @ weight.t() + bias - wanted).abs().max())

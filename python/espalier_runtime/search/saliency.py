@@ -9,8 +9,8 @@ the sum of their singular values. A chunk of units [start, start + size) is wort
 with s the kind's scale. For the ReLU, f'(0) is taken as the mean of its two sides.
 
 A kind of another form is attached itself, and a candidate is worth |dL/dw| / parameters, w all its parameters at init:
-along the gradient, a change of norm 1 gains that much. For a LoRA's G in a single direction the two agree in kind, not
-in size; where kinds of both forms compete, `fisher` scores them by one measure.
+along the gradient, a change of norm 1 gains that much. The two measures agree in kind, not in size: where kinds of both
+forms compete, their order among each other is a rough one.
 """
 
 from __future__ import annotations

@@ -45,3 +45,16 @@ def test_finds_a_structure_within_the_budget_and_leaves_the_model_untouched() ->
     assert found.steps == 4
     assert not any("forward" in vars(module) for module in given.backbone.model.modules())
     assert all(weight.grad is None for weight in given.backbone.model.parameters())
+
+
+def test_kinds_of_every_form_are_scored() -> None:
+    kinds = [{"kind": "lora", "ranks": [1], "scale": 2.0}, {"kind": "parallel", "sizes": [2], "activation": "relu"}]
+    kinds += [{"kind": "ia3"}, {"kind": "bitfit"}, {"kind": "normTuning"}, {"kind": "tarp", "ranks": [1], "scale": 2.0}]
+    kinds += [{"kind": "grasp", "groups": [4], "grouping": "permuted"}]
+    given = problem(
+        tasks=1, space=contract.Space.model_validate({"slots": ["attention", "mlp"], "layers": None, "kinds": kinds})
+    )
+    gradients, norms, _ = _probe_gradients(given, saliency(1), 0)
+    values = candidate_values(given, gradients, norms)
+    scored = {c.kind for c, value in zip(given.space.candidates, values, strict=True) if value > 0}
+    assert scored == {"lora", "parallel", "ia3", "bitfit", "normTuning", "tarp", "grasp"}

@@ -325,7 +325,7 @@ def test_routed_paths_are_recorded_predict_alone_what_they_did_and_fold_into_one
     assert [(export.to, export.max_difference < 1e-5) for export in record.exports] == [("peft", True)] * 2
     adapter = native.load(trial / "adapter")
     table = pq.read_table(trial / "predictions.parquet").to_pylist()
-    outputs = adapter.outputs("snips", [row["text"] for row in given["tasks"][0]["test"]])
+    outputs = adapter.outputs("snips", [(row["text"], None) for row in given["tasks"][0]["test"]])
     told = [row["outputs"] for row in table if row["task"] == "snips"]
     assert float((outputs - torch.tensor(told)).abs().max()) < 1e-4
 

@@ -27,6 +27,8 @@ test("the package holds both halves, the data with its attribution and the schem
     expect.arrayContaining([
       "dist/cli/main.js",
       "dist/index.d.ts",
+      "dist/charts/index.js",
+      "dist/dashboard/app/index.html",
       "python/espalier_runtime/service.py",
       "python/espalier_runtime/contract.json",
       "python/espalier_runtime/embedded/ATTRIBUTION.md",

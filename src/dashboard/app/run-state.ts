@@ -84,7 +84,7 @@ export class RunState {
       this.structures = structures;
       this.curves = curves;
       this.trouble = undefined;
-      if (detail.resume?.state === "starting") this.refresh(resumeMs);
+      if (detail.resume?.state === "starting" && detail.state !== "running") this.refresh(resumeMs);
     } catch (error) {
       if (error instanceof Refused && error.status === 404 && this.detail !== undefined) this.isGone = true;
       else this.trouble = error instanceof Error ? error.message : String(error);

@@ -16,4 +16,13 @@ export { planExperiment } from "./experiment/plan.js";
 export type { Comparison, Event, ResultRow, RunRecord, Structure, TrialResult } from "./experiment/records.js";
 export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema/index.js";
 export { type OpenRun, openRun, type RunOptions, resumeRun, run } from "./run.js";
+export {
+  openStore,
+  type QueryResult,
+  type RunStore,
+  type StoredComparison,
+  type StoredGate,
+  type StoredResult,
+  type StoredRun,
+} from "./runs/store/store.js";
 export { type Move, type Overlap, type StructureComparison, structure } from "./runs/structure-comparison.js";

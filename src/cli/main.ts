@@ -2,8 +2,10 @@
 /** The command line. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import tab from "@bomb.sh/tab/commander";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exportFormats } from "../experiment/records.js";
+import { completeRuns } from "./completion.js";
 import { type CommonOptions, reportError } from "./output.js";
 
 const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "..", "..", "package.json"), "utf8")) as {
@@ -15,6 +17,8 @@ const program = new Command("espalier")
   .version(version)
   .exitOverride()
   .showSuggestionAfterError()
+  // Names alone leave the descriptions room in 80 columns; each command's own help has its arguments.
+  .configureHelp({ subcommandTerm: (entry) => entry.name() })
   .addHelpText("after", "\nStart with: espalier quickstart");
 
 const runsFolder = () => new Option("--runs <folder>", "the folder of run directories").default("runs");
@@ -40,7 +44,16 @@ command("kinds", "every adapter kind: equation, source, cost, and where it can b
 
 command("runs", "list runs, newest first", "espalier runs")
   .argument("[folder]", "the folder of run directories", "runs")
-  .action(carried(async (options, folder) => (await import("./show.js")).runsCommand(folder!, options)));
+  .action(carried(async (options, folder) => (await import("./runs.js")).runsCommand(folder!, options)));
+
+command("query", "ask all runs in SQL", 'espalier query "SELECT task, method, mean FROM results ORDER BY mean"')
+  .argument("[sql]", "a query over the views; DuckDB's SQL")
+  .addOption(runsFolder())
+  .addOption(
+    new Option("--format <format>", "how to print the rows").choices(["table", "json", "csv"]).default("table"),
+  )
+  .option("--views", "list the views and their columns instead")
+  .action(carried(async (options, sql) => (await import("./query.js")).queryCommand(sql, options)));
 
 command("show", "a run's table and learned structure", "espalier show latest")
   .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
@@ -102,6 +115,13 @@ command("setup", "make the Python environment, once", "espalier setup").action(
 command("doctor", "what is found, what is missing, and the command that mends it", "espalier doctor").action(
   carried(async (options) => (await import("./doctor.js")).doctorCommand(options)),
 );
+
+const completion = tab(program, { completionCommandName: "completion" });
+completeRuns(completion);
+program.commands
+  .find((entry) => entry.name() === "completion")
+  ?.description("a script that completes commands, options and runs on Tab")
+  .addHelpText("after", "\nExample:\n  source <(espalier completion bash)");
 
 // A reader that goes away early, such as `head`, is no fault.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -18,19 +18,27 @@ import {
 import { type Plan, PlanSchema } from "../experiment/schema/index.js";
 import { files } from "./layout.js";
 
-/** `running`: a process writes it now; `interrupted`: it was begun and nobody writes it; `damaged`: its plan cannot be read. */
-export type RunState = "done" | "failed" | "running" | "interrupted" | "damaged";
+/**
+ * `running`: a process writes it now; `interrupted`: it was begun and nobody writes it; `damaged`: its plan or record cannot
+ * be read; `newer`: a newer Espalier wrote it.
+ */
+export type RunState = "done" | "failed" | "running" | "interrupted" | "damaged" | "newer";
 
 export interface RunSummary {
   directory: string;
   name: string;
   state: RunState;
+  /** Why it is damaged or newer. */
+  problem: string | undefined;
   plan: Plan | undefined;
   record: RunRecord | undefined;
   started: Date | undefined;
 }
 
-/** All runs of a folder, newest first; one that cannot be read is listed as damaged. */
+/** What a newer Espalier wrote is never half understood: it is refused with its version. */
+export class NewerVersion extends EspalierError {}
+
+/** All runs of a folder, newest first; one that cannot be read is listed as damaged or newer. */
 export async function listRuns(folder: string): Promise<RunSummary[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const names = entries
@@ -137,13 +145,21 @@ export async function summariseRun(directory: string): Promise<RunSummary | unde
     (info) => info.mtime,
     () => undefined,
   );
+  const summary = { directory, name, started, problem: undefined, plan: undefined, record: undefined };
+  let plan: Plan | undefined;
   try {
-    const plan = await readPlan(directory);
+    plan = await readPlan(directory);
     const record = await readRecord(directory);
     const state = (await hasWriter(directory)) ? "running" : (record?.status ?? "interrupted");
-    return { directory, name, state, plan, record, started };
-  } catch {
-    return { directory, name, state: "damaged", plan: undefined, record: undefined, started };
+    return { ...summary, state, plan, record };
+  } catch (error) {
+    const newer = error instanceof NewerVersion;
+    return {
+      ...summary,
+      state: newer ? "newer" : "damaged",
+      problem: (error as Error).message,
+      plan: newer ? undefined : plan,
+    };
   }
 }
 
@@ -174,7 +190,7 @@ async function readVersioned<Schema extends z.ZodType>(file: string, schema: Sch
   }
   const version = (data as { version?: unknown } | null)?.version;
   if (typeof version === "number" && version > 1) {
-    throw new EspalierError(`${file}: version ${version} was written by a newer Espalier; this one reads version 1`, {
+    throw new NewerVersion(`${file}: version ${version} was written by a newer Espalier; this one reads version 1`, {
       code: "input",
       mend: "Update Espalier.",
     });

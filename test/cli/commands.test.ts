@@ -16,9 +16,12 @@ test("espalier inspect of a Hub model without a network names the alternative", 
 });
 
 test("every command's help has an example", async () => {
+  const { stdout: help } = await espalier(["--help"]);
+  expect(Math.max(...help.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   for (const command of await commandNames()) {
     const { code, stdout } = await espalier([command, "--help"]);
-    expect(stdout).toContain(`Example:\n  espalier ${command}`);
+    expect(stdout).toMatch(new RegExp(`Example:\\n.*espalier ${command}`));
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(code).toBe(0);
   }
 });

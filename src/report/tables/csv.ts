@@ -2,7 +2,7 @@
 import type { RunRecord } from "../../experiment/records.js";
 import { comparisonWith } from "./results.js";
 
-/** Follows RFC 4180, but for lines that end with a line feed alone. What is not known is empty. */
+/** One line a task and method. */
 export function toCsv({ rows, comparisons }: Pick<RunRecord, "rows" | "comparisons">): string {
   const lines = rows.map((row) => {
     const comparison = comparisonWith(row, comparisons);
@@ -36,12 +36,15 @@ export function toCsv({ rows, comparisons }: Pick<RunRecord, "rows" | "compariso
   });
   const [first] = lines;
   if (first === undefined) return "";
-  return [Object.keys(first), ...lines.map((line) => Object.values(line))]
-    .map((cells) => cells.map(cell).join(","))
-    .join("\n");
+  return csvOf(Object.keys(first), lines.map(Object.values));
 }
 
-function cell(value: string | number | null | undefined): string {
+/** Follows RFC 4180, but for lines that end with a line feed alone. What is null or undefined is empty. */
+export function csvOf(header: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  return [header, ...rows].map((cells) => cells.map(cell).join(",")).join("\n");
+}
+
+function cell(value: unknown): string {
   const text = value === null || value === undefined ? "" : String(value);
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -10,6 +10,7 @@ const marks: Record<RunState, string> = {
   failed: "\u2717",
   interrupted: "\u2016",
   damaged: "!",
+  newer: "?",
 };
 
 /** The state in a word, with a mark that does not depend on colour. */

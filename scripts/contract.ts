@@ -9,7 +9,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
-import { EventSchema, RunRecordSchema, StructureSchema, TrialResultSchema } from "../src/experiment/records.js";
+import {
+  EventSchema,
+  RunRecordSchema,
+  StructureSchema,
+  TrialResultSchema,
+  TuningSchema,
+} from "../src/experiment/records.js";
 import { ExperimentSchema, PlanSchema } from "../src/experiment/schema/index.js";
 import { ensurePython } from "../src/provision/index.js";
 
@@ -22,6 +28,7 @@ const contract = z
     event: EventSchema,
     structure: StructureSchema,
     trialResult: TrialResultSchema,
+    tuning: TuningSchema,
     runRecord: RunRecordSchema,
   })
   .meta({ id: "Contract" });

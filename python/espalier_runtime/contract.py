@@ -1069,6 +1069,29 @@ class EarlyStopping(BaseModel):
     ] = 2
 
 
+class Tune(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    learning_rates: Annotated[
+        list[float],
+        Field(
+            alias="learningRates",
+            description="rates that every method is tried at, once, at the first seed; a method with a learningRate of its own tries them times its ratio to training.learningRate",
+            min_length=2,
+        ),
+    ]
+    fraction: Annotated[
+        float,
+        Field(
+            description="share of train that is held out to choose among the rates; the chosen one is fitted on all of train",
+            gt=0.0,
+            lt=1.0,
+        ),
+    ] = 0.1
+
+
 class Trial(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1110,7 +1133,7 @@ class StageStarted(BaseModel):
     time: Annotated[float, Field(description="seconds since 1970")]
     type: Literal["stage.started"]
     trial: str | None
-    stage: Literal["load", "search", "fit", "evaluate", "compare", "export"]
+    stage: Literal["load", "tune", "search", "fit", "evaluate", "compare", "export"]
 
 
 class TrialFinished(BaseModel):
@@ -1316,9 +1339,31 @@ class Seconds(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
+    tune: Annotated[
+        float, Field(description="the sweep of learning rates, once a method")
+    ] = 0
     search: float
     fit: float
     evaluate: float
+
+
+class TunedRate(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    learning_rate: Annotated[float, Field(alias="learningRate")]
+    score: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            description="mean of the tasks' metrics on the held-out rows; null where it failed"
+        ),
+    ]
+    loss: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(description="mean of the tasks' losses there"),
+    ]
+    error: str | None
 
 
 class RowParameters(BaseModel):
@@ -1821,7 +1866,7 @@ class Progress(BaseModel):
     time: Annotated[float, Field(description="seconds since 1970")]
     type: Literal["progress"]
     trial: str | None
-    stage: Literal["load", "search", "fit", "evaluate", "compare", "export"]
+    stage: Literal["load", "tune", "search", "fit", "evaluate", "compare", "export"]
     step: Annotated[int, Field(ge=0)]
     steps: Annotated[int, Field(ge=0)]
     loss: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None
@@ -1875,6 +1920,31 @@ class TrialResult(BaseModel):
     seconds: Seconds
     peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
     gates_above_half: Annotated[int | None, Field(alias="gatesAboveHalf", ge=0)]
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate", description="what it was trained at; null: unknown"
+        ),
+    ] = None
+
+
+class Tuning(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    version: Literal[1]
+    method: str
+    seed: Annotated[int, Field(ge=0)]
+    fraction: Annotated[float, Field(description="share of train held out")]
+    rates: list[TunedRate]
+    chosen: Annotated[
+        float,
+        Field(
+            description="the rate of the best score, of equal scores that of the lowest loss"
+        ),
+    ]
+    seconds: Annotated[float, Field(description="of the whole sweep")]
 
 
 class ResultRow(BaseModel):
@@ -1909,6 +1979,10 @@ class ResultRow(BaseModel):
     ]
     lowest_layer: Annotated[float | None, Field(alias="lowestLayer")]
     failed: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[
+        float | None,
+        Field(alias="learningRate", description="what the method was trained at"),
+    ] = None
 
 
 class FolderBackbone(BaseModel):
@@ -2063,6 +2137,7 @@ class Plan(BaseModel):
         Field(min_length=1),
     ]
     training: Training
+    tune: Tune | None = None
     seeds: Annotated[list[int], Field(min_length=1)]
     trials: Annotated[list[Trial], Field(min_length=1)]
 
@@ -2084,6 +2159,7 @@ class Contract(BaseModel):
     )
     structure: Structure
     trial_result: Annotated[TrialResult, Field(alias="trialResult")]
+    tuning: Tuning
     run_record: Annotated[RunRecord, Field(alias="runRecord")]
 
 

@@ -25,6 +25,7 @@ from espalier_runtime.trials.progress import Emit, RunProgress, done_before
 from espalier_runtime.trials.steps import full_step_ms
 from espalier_runtime.trials.summary import summarise
 from espalier_runtime.trials.trial import TrialMethod, failed_result, run_trial
+from espalier_runtime.trials.tuning import tuned_rate
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -225,7 +226,9 @@ class _Run:
             self._emit({"type": "warning", "trial": trial.id, "message": message})
 
         try:
-            result = run_trial(prepared, trial, method, directory, report, warn)
+            tuning = tuned_rate(prepared, method, self._directory, report, warn)
+            rate = method.learning_rate if tuning is None else tuning.chosen
+            result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn)
         except TrialError as error:
             write_json(directory.result, failed_result(trial, str(error)).model_dump(by_alias=True))
             self._emit({"type": "trial.failed", "trial": trial.id, "error": str(error)})

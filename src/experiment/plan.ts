@@ -58,6 +58,7 @@ export function planExperiment(
     budget: experiment.budget,
     methods,
     training: experiment.training,
+    tune: experiment.tune,
     seeds,
     trials: methods.flatMap((method) => trialsOf(method, seeds)),
   };

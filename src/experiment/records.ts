@@ -61,7 +61,12 @@ export const TaskScoreSchema = z
   .meta({ id: "TaskScore" });
 
 export const SecondsSchema = z
-  .strictObject({ search: z.number(), fit: z.number(), evaluate: z.number() })
+  .strictObject({
+    tune: z.number().default(0).describe("the sweep of learning rates, once a method"),
+    search: z.number(),
+    fit: z.number(),
+    evaluate: z.number(),
+  })
   .meta({ id: "Seconds" });
 const IntervalSchema = z.tuple([real, real]).meta({ id: "Interval" });
 
@@ -85,8 +90,30 @@ export const TrialResultSchema = z
     seconds: SecondsSchema,
     peakMemoryMiB: z.number(),
     gatesAboveHalf: z.int().min(0).nullable(),
+    learningRate: z.number().nullable().default(null).describe("what it was trained at; null: unknown"),
   })
   .meta({ id: "TrialResult" });
+
+export const TuningSchema = z
+  .strictObject({
+    version: z.literal(1),
+    method: z.string(),
+    seed: z.int().min(0),
+    fraction: z.number().describe("share of train held out"),
+    rates: z.array(
+      z
+        .strictObject({
+          learningRate: z.number(),
+          score: real.nullable().describe("mean of the tasks' metrics on the held-out rows; null where it failed"),
+          loss: real.nullable().describe("mean of the tasks' losses there"),
+          error: z.string().nullable(),
+        })
+        .meta({ id: "TunedRate" }),
+    ),
+    chosen: z.number().describe("the rate of the best score, of equal scores that of the lowest loss"),
+    seconds: z.number().describe("of the whole sweep"),
+  })
+  .meta({ id: "Tuning" });
 
 export const ResultRowSchema = z
   .strictObject({
@@ -108,6 +135,7 @@ export const ResultRowSchema = z
     hardenedBeforeFit: real.nullable(),
     lowestLayer: z.number().nullable(),
     failed: z.int().min(0),
+    learningRate: z.number().nullable().default(null).describe("what the method was trained at"),
   })
   .meta({ id: "ResultRow" });
 
@@ -190,7 +218,7 @@ export const KindListSchema = z.strictObject({
   ),
 });
 
-export const stages = ["load", "search", "fit", "evaluate", "compare", "export"] as const;
+export const stages = ["load", "tune", "search", "fit", "evaluate", "compare", "export"] as const;
 const stage = z.enum(stages);
 const stamp = { seq: z.int().min(1), time: z.number().describe("seconds since 1970") };
 
@@ -238,6 +266,7 @@ export type Structure = z.output<typeof StructureSchema>;
 export type TrialResult = z.output<typeof TrialResultSchema>;
 export type ResultRow = z.output<typeof ResultRowSchema>;
 export type Comparison = z.output<typeof ComparisonSchema>;
+export type Tuning = z.output<typeof TuningSchema>;
 export type RunRecord = z.output<typeof RunRecordSchema>;
 export type Event = z.output<typeof EventSchema>;
 export type Inspection = z.output<typeof InspectionSchema>;

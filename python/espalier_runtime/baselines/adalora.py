@@ -83,13 +83,26 @@ class AdaLora(PeftModules):
         config: Any = self.tuner.peft_config[ADAPTER]
         config.total_step = steps
         config.tinit = round(self._method.warmup * steps)
-        config.tfinal = min(steps - config.tinit - 1, max(1, round(self._method.settled * steps)))
+        config.tfinal = min(steps - config.tinit - 2, max(1, round(self._method.settled * steps)))
         if config.tfinal < 1:
             raise TrialError(
-                f"adaLora: {steps} steps leave none between its warm-up and its settled phase",
+                f"adaLora: {steps} steps are too few for its warm-up, its masking and its settled phase",
                 mend="Train longer, or lower the method's warmup and settled.",
             )
         self.tuner.update_and_allocate(step + 1)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What a training that continues needs beside the weights: the triplets' scores, and which are masked."""
+        scores = self.tuner.rankallocator
+        pattern = self.tuner.peft_config[ADAPTER].rank_pattern
+        return {"sensitivity": scores.exp_avg_ipt, "uncertainty": scores.exp_avg_unc, "kept": pattern or {}}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        scores, device = self.tuner.rankallocator, next(self.parameters()).device
+        scores.exp_avg_ipt = {name: value.to(device) for name, value in state["sensitivity"].items()}
+        scores.exp_avg_unc = {name: value.to(device) for name, value in state["uncertainty"].items()}
+        scores.ipt = dict.fromkeys(scores.exp_avg_ipt)
+        self.tuner.peft_config[ADAPTER].rank_pattern = dict(state["kept"])
 
     def kept_ranks(self) -> int:
         """How many triplets are not masked, over all sites."""

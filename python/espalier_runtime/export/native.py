@@ -85,7 +85,8 @@ def save_weights(folder: Path, model: AdaptedModel) -> None:
 
     weights = {f"adapters.{name}": value for name, value in model.adapters.state_dict().items()}
     weights |= {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    # What is no tensor is the state of a training, such as AdaLoRA's scores.
+    tensors = {n: value.detach().cpu().contiguous() for n, value in weights.items() if isinstance(value, Tensor)}
     write_atomic(folder / "adapter.safetensors", lambda path: save_file(tensors, path))
 
 
@@ -94,7 +95,8 @@ def load_weights(folder: Path, model: AdaptedModel) -> None:
     from safetensors.torch import load_file
 
     weights = load_file(folder / "adapter.safetensors")
-    model.adapters.load_state_dict(_part(weights, "adapters."))
+    known = {name: value for name, value in model.adapters.state_dict().items() if not isinstance(value, Tensor)}
+    model.adapters.load_state_dict(known | _part(weights, "adapters."))
     model.heads.load_state_dict(_part(weights, "heads."))
 
 

@@ -30,6 +30,10 @@ class RunDirectory:
         #: Whoever may write here asks the run to stop by making this file.
         self.stop = root / "stop.request"
 
+    def tuning(self, method: str) -> Path:
+        """The sweep of a method's learning rates."""
+        return self.root / "tuning" / f"{method}.json"
+
     def trial(self, trial_id: str) -> TrialDirectory:
         """The files of one trial."""
         return TrialDirectory(self.root / "trials" / trial_id)

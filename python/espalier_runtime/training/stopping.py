@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from espalier_runtime import contract
 
@@ -21,7 +22,7 @@ class EarlyStopping:
         self.stopped = False
         self._model, self._config, self._loss = model, config, held_out_loss
         self._lowest = math.inf
-        self._kept: dict[str, Tensor] | None = None
+        self._kept: dict[str, Any] | None = None
         self._waited = 0
 
     def after_epoch(self) -> None:
@@ -31,7 +32,7 @@ class EarlyStopping:
         loss = self._loss()
         if loss < self._lowest:
             self._lowest, self._waited = loss, 0
-            self._kept = {name: value.clone() for name, value in self._model.state_dict().items()}
+            self._kept = copy.deepcopy(self._model.state_dict())
         else:
             self._waited += 1
             self.stopped = self._waited >= self._config.patience

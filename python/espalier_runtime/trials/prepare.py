@@ -20,6 +20,7 @@ from espalier_runtime.structure.stated import limits_of, reachable
 from espalier_runtime.tasks.batching import carve_by_task, evaluation_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
+from espalier_runtime.tasks.sealed import SealedSplits
 from espalier_runtime.tasks.task import Example, TaskData
 from espalier_runtime.tasks.tokenise import TokenIds, encode
 
@@ -29,7 +30,7 @@ WORTH_SAYING = 0.01
 
 @dataclass
 class Prepared:
-    """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task.
+    """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task, sealed.
 
     `whole` is the space as stated; `space` and `limits` hold the candidates that keep the limits alone.
     """
@@ -41,7 +42,7 @@ class Prepared:
     limits: Limits
     tasks: tuple[TaskData, ...]
     corpus: Corpus
-    evaluation: tuple[Corpus, ...]
+    evaluation: SealedSplits
     warnings: tuple[str, ...]
     _features: dict[int, Tensor] = field(default_factory=dict)
     _probes: dict[tuple[int, ...], list[Head]] = field(default_factory=dict)
@@ -170,7 +171,7 @@ def frozen_features(backbone: Backbone, corpus: Corpus, training: contract.Train
 
 def _encode(
     tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training, device: torch.device
-) -> tuple[Corpus, tuple[Corpus, ...]]:
+) -> tuple[Corpus, SealedSplits]:
     pad = backbone.tokenizer.pad_token_id or 0
     names = [task.name for task in tasks]
 
@@ -180,7 +181,7 @@ def _encode(
 
     train = [row for index, task in enumerate(tasks) for row in rows(index, task.train)]
     evaluation = tuple(Corpus(names, rows(index, task.evaluation), pad, device) for index, task in enumerate(tasks))
-    return Corpus(names, train, pad, device), evaluation
+    return Corpus(names, train, pad, device), SealedSplits(evaluation)
 
 
 def _check_length(training: contract.Training, backbone: Backbone) -> None:

@@ -23,7 +23,14 @@ class RunProgress:
     def __init__(self, plan: contract.Plan, layers: int, emit: Emit, floor: float = 0.0) -> None:
         """`floor` is how far the run had come before: it repeats steps, but its progress never goes back."""
         self._emit, self._floor = emit, floor
-        self._weights = {trial.id: _weights(plan, trial, layers) for trial in plan.trials}
+        self._weights: dict[str, dict[str, float]] = {}
+        swept: set[str] = set()
+        for trial in plan.trials:
+            stages = _weights(plan, trial, layers)
+            # A method is swept once, before the first of its trials.
+            sweep = 0.0 if plan.tune is None or trial.method in swept else _sweep(plan.tune, stages)
+            swept.add(trial.method)
+            self._weights[trial.id] = {"tune": sweep, **stages}
         self._total = sum(sum(stages.values()) for stages in self._weights.values())
         self._before = 0.0
         self._last = 0.0
@@ -87,3 +94,7 @@ def _weights(plan: contract.Plan, trial: contract.Trial, layers: int) -> dict[st
     else:
         search = search_passes(method, epochs)
     return {"search": search, "fit": (1 + adapted) * epochs, "evaluate": 1.0 if search > 1 else 0.5}
+
+
+def _sweep(tune: contract.Tune, stages: dict[str, float]) -> float:
+    return len(tune.learning_rates) * (1 - tune.fraction) * (stages["search"] + stages["fit"])

@@ -26,7 +26,13 @@ def summarise(
     """
     results = [_read_result(directory, trial.id) for trial in prepared.plan.trials]
     rows = [
-        _row(prepared, task, str(method.name), [r for r in results if r.method == method.name])
+        _row(
+            prepared,
+            task,
+            str(method.name),
+            [r for r in results if r.method == method.name],
+            _read_tuning(directory, str(method.name)),
+        )
         for task in prepared.tasks
         for method in prepared.plan.methods
     ]
@@ -39,8 +45,17 @@ def _read_result(directory: RunDirectory, trial: str) -> contract.TrialResult:
     return contract.TrialResult.model_validate_json(directory.trial(trial).result.read_text())
 
 
+def _read_tuning(directory: RunDirectory, method: str) -> contract.Tuning | None:
+    file = directory.tuning(method)
+    return contract.Tuning.model_validate_json(file.read_text()) if file.exists() else None
+
+
 def _row(
-    prepared: Prepared, task: TaskData, method: str, results: Sequence[contract.TrialResult]
+    prepared: Prepared,
+    task: TaskData,
+    method: str,
+    results: Sequence[contract.TrialResult],
+    tuning: contract.Tuning | None,
 ) -> contract.ResultRow:
     done = [result for result in results if result.status == "done"]
     seeds = sorted({result.seed for result in done})
@@ -67,6 +82,7 @@ def _row(
                 "measured": statistics.median([r.step_ms.fit for r in done]) if done else None,
             },
             "seconds": {
+                "tune": 0.0 if tuning is None else tuning.seconds,
                 "search": _mean([r.seconds.search for r in done]),
                 "fit": _mean([r.seconds.fit for r in done]),
                 "evaluate": _mean([r.seconds.evaluate for r in done]),
@@ -77,6 +93,7 @@ def _row(
             else None,
             "lowestLayer": _mean(lowest) if lowest else None,
             "failed": len(results) - len(done),
+            "learningRate": next((r.learning_rate for r in done), None),
         }
     )
 

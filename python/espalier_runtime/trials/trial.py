@@ -81,14 +81,15 @@ def run_trial(
             log.step(stage, step, steps, loss)
             report(stage, step, steps, loss)
 
-        prepared = prepared.at_rate(method.learning_rate)
         started = time.perf_counter()
-        found, target = start_of(prepared, trial, method, held_out, logged, checkpoint)
-        searched = time.perf_counter()
-        fitted = _fit(prepared, found, target, method, trial.seed, held_out, logged, checkpoint.of("fit"))
+        with prepared.evaluation.shut(f"search and fit of {trial.id}"):
+            found, target = start_of(prepared, trial, method, held_out, logged, checkpoint)
+            searched = time.perf_counter()
+            fitted = fit_target(prepared, found, target, method, trial.seed, held_out, logged, checkpoint.of("fit"))
         fit = time.perf_counter()
-        fitted.predictions = _evaluate(prepared, fitted, trial, logged)
-        hardened = _hardened_scores(prepared, found)
+        splits = prepared.evaluation.open(trial.id)
+        fitted.predictions = _evaluate(prepared, fitted, splits, trial, logged)
+        hardened = _hardened_scores(prepared, found, splits)
         evaluated = time.perf_counter()
     finally:
         log.close()
@@ -172,7 +173,7 @@ def _check_limits(prepared: Prepared, structure: Structure) -> None:
         )
 
 
-def _fit(
+def fit_target(
     prepared: Prepared,
     found: Found | None,
     target: Target,
@@ -191,7 +192,7 @@ def _fit(
         model.pool.copy_from(searched.pool)
     done = train(
         model,
-        _seen_by(prepared, target, prepared.corpus),
+        seen_by(prepared, target, prepared.corpus),
         FixedGates(target.rows),
         training,
         seed=seed,
@@ -204,15 +205,17 @@ def _fit(
     return Fitted(target, model, done, [])
 
 
-def _seen_by(prepared: Prepared, target: Target, corpus: Corpus) -> Corpus:
+def seen_by(prepared: Prepared, target: Target, corpus: Corpus) -> Corpus:
     """Where nothing is adapted, the frozen features stand for the backbone."""
     return corpus if target.adapters.lowest_layer is not None else corpus.with_features(prepared.features(corpus))
 
 
-def _evaluate(prepared: Prepared, fitted: Fitted, trial: contract.Trial, report: StageReport) -> list[Predictions]:
+def _evaluate(
+    prepared: Prepared, fitted: Fitted, splits: Sequence[Corpus], trial: contract.Trial, report: StageReport
+) -> list[Predictions]:
     predictions = []
     for index, task in enumerate(prepared.tasks):
-        corpus = _seen_by(prepared, fitted.target, prepared.evaluation[index])
+        corpus = seen_by(prepared, fitted.target, splits[index])
         rows, max_tokens = fitted.target.rows, prepared.plan.training.max_tokens
         predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens))
         report("evaluate", index + 1, len(prepared.tasks), None)
@@ -221,7 +224,7 @@ def _evaluate(prepared: Prepared, fitted: Fitted, trial: contract.Trial, report:
     return predictions
 
 
-def _hardened_scores(prepared: Prepared, found: Found | None) -> list[float] | None:
+def _hardened_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
     """Scores of the searched model cut down to its structure, before any fit: the discretisation gap's hard side."""
     if found is None or found.model is None:
         return None
@@ -232,7 +235,7 @@ def _hardened_scores(prepared: Prepared, found: Found | None) -> list[float] | N
     rows = found.structure.gates().to(prepared.backbone.device)
     return [
         predict(model, corpus, rows, task.metric, prepared.plan.training.max_tokens).score
-        for task, corpus in zip(prepared.tasks, prepared.evaluation, strict=True)
+        for task, corpus in zip(prepared.tasks, splits, strict=True)
     ]
 
 
@@ -280,6 +283,7 @@ def _result(
             "stepMs": {"search": before.step_ms, "fit": fitted.done.step_ms},
             "seconds": seconds.model_dump(),
             "peakMemoryMiB": peak_memory_mib(prepared.backbone.device),
+            "learningRate": prepared.plan.training.learning_rate,
             "gatesAboveHalf": None if found is None else found.gates_above_half,
         }
     )
@@ -300,7 +304,7 @@ def failed_result(trial: contract.Trial, error: str) -> contract.TrialResult:
         lowest_layer=None,
         steps=contract.TrialSteps(search=0, fit=0),
         step_ms=contract.TrialStepMs(search=None, fit=0.0),
-        seconds=contract.Seconds(search=0.0, fit=0.0, evaluate=0.0),
+        seconds=contract.Seconds(tune=0.0, search=0.0, fit=0.0, evaluate=0.0),
         peak_memory_mi_b=0.0,
         gates_above_half=None,
     )

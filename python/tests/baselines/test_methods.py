@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from espalier_runtime.errors import InputError
 from espalier_runtime.search.fixed import separate, uniform
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.gates import FixedGates
+from espalier_runtime.training.checkpoint import Checkpoint
 from espalier_runtime.training.loop import train
 from espalier_runtime.training.model import AdaptedModel
 
@@ -240,3 +242,27 @@ def test_separate_gives_each_task_the_uniform_structure_of_its_share_with_units_
     assert found.union == 2 * share.union
     own = [{(c.site.name, u) for c in found.of_task(t) for u in range(c.start, c.start + c.size)} for t in found.tasks]
     assert not own[0] & own[1]
+
+
+@pytest.mark.parametrize("name", ["adaLora", "polytropon", "full"])
+def test_a_stopped_fit_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    given = problem()
+
+    def fit(folder: str, stop_at: int | None = None) -> Tensor:
+        def report(step: int, _steps: int, _loss: float) -> None:
+            if step == stop_at:
+                raise KeyboardInterrupt
+
+        target = build(given, METHODS[name])
+        model = target.model(given.backbone, target.adapters, given.new_heads(), "mean")
+        torch.manual_seed(0)
+        checkpoint = Checkpoint(tmp_path / folder / "fit.safetensors", seconds=0)
+        gates = FixedGates(target.rows)
+        settings = training(epochs=4)
+        train(model, given.corpus, gates, settings, seed=0, epochs=4, report=report, checkpoint=checkpoint)
+        return outputs(model, target.rows, given)
+
+    expected = fit("whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit("stopped", stop_at=14)
+    assert torch.equal(fit("stopped"), expected)

@@ -7,6 +7,7 @@ import { MethodSchema } from "./methods.js";
 import { SpaceSchema } from "./space.js";
 import { TaskSchema } from "./task.js";
 import { TrainingSchema } from "./training.js";
+import { TuneSchema } from "./tune.js";
 
 export const ExperimentSchema = z
   .strictObject({
@@ -24,6 +25,7 @@ export const ExperimentSchema = z
       })
       .describe("the first is the answer: it is exported and compared with each of the others"),
     training: TrainingSchema.prefault({}),
+    tune: TuneSchema.nullable().default(null),
     seeds: z
       .union([z.int().min(1).max(1000), z.array(z.int().min(0)).min(1)])
       .default(3)

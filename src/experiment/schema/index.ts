@@ -12,3 +12,4 @@ export * from "./plan.js";
 export * from "./space.js";
 export * from "./task.js";
 export * from "./training.js";
+export * from "./tune.js";

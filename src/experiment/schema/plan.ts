@@ -7,6 +7,7 @@ import { MethodSchema } from "./methods.js";
 import { SpaceSchema } from "./space.js";
 import { TaskSchema } from "./task.js";
 import { TrainingSchema } from "./training.js";
+import { TuneSchema } from "./tune.js";
 
 export const TrialSchema = z
   .strictObject({
@@ -27,6 +28,7 @@ export const PlanSchema = z
     budget: BudgetSchema,
     methods: z.array(MethodSchema).min(1),
     training: TrainingSchema,
+    tune: TuneSchema.nullable().default(null),
     seeds: z.array(z.int().min(0)).min(1),
     trials: z.array(TrialSchema).min(1),
   })

@@ -1,4 +1,4 @@
-/** What comes back from Python: events while it works and records when it is done. Part of the contract, like schema.ts. */
+/** What comes back from Python: events while it works and records when it is done. Part of the contract, like schema/. */
 import { z } from "zod";
 import { KindNameSchema, MetricSchema, SlotSchema } from "./schema/index.js";
 

@@ -158,5 +158,5 @@ Outputs: `outputs`, the task's logits or values, and `pooled`, the pooled states
 tokeniser and `head.json` names the labels in the order of the logits.
 
 In Python: `from espalier_runtime.export.load import load; load(".").predict(["a text"])`.
-In TypeScript: onnxruntime-node and @huggingface/tokenizers, as in Espalier's examples/onnx-service.ts.
+In TypeScript: onnxruntime-node and @huggingface/tokenizers read it.
 """

@@ -1332,6 +1332,7 @@ class TrialStepMs(BaseModel):
     )
     search: float | None
     fit: float
+    predicted: float | None = None
 
 
 class Seconds(BaseModel):
@@ -1345,6 +1346,15 @@ class Seconds(BaseModel):
     search: float
     fit: float
     evaluate: float
+
+
+class Predicted(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    predicted: float
+    measured: float
 
 
 class TunedRate(BaseModel):
@@ -1919,6 +1929,13 @@ class TrialResult(BaseModel):
     step_ms: Annotated[TrialStepMs, Field(alias="stepMs")]
     seconds: Seconds
     peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
+    memory_mi_b: Annotated[
+        Predicted | None,
+        Field(
+            alias="memoryMiB",
+            description="the most that a training step's tensors take; null: of no structure",
+        ),
+    ] = None
     gates_above_half: Annotated[int | None, Field(alias="gatesAboveHalf", ge=0)]
     learning_rate: Annotated[
         float | None,
@@ -1973,6 +1990,13 @@ class ResultRow(BaseModel):
     step_ms: Annotated[RowStepMs, Field(alias="stepMs")]
     seconds: Seconds
     peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
+    memory_mi_b: Annotated[
+        Predicted | None,
+        Field(
+            alias="memoryMiB",
+            description="the most that a training step's tensors take; null: of no structure",
+        ),
+    ] = None
     hardened_before_fit: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(alias="hardenedBeforeFit"),

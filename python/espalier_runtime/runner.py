@@ -19,6 +19,7 @@ from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
+from espalier_runtime.trials.device_costs import typical_batch
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
@@ -155,7 +156,7 @@ class _Run:
         plan, directory = self._plan, self._directory
         self._emit({"type": "run.started", "trials": len(plan.trials), "directory": str(directory.root)})
         self._emit({"type": "stage.started", "trial": None, "stage": "load"})
-        prepared = prepare(plan)
+        prepared = prepare(plan, directory.costs)
         for message in prepared.warnings:
             self._emit({"type": "warning", "trial": None, "message": message})
         write_json(
@@ -170,14 +171,14 @@ class _Run:
         )
         save_examples(directory, prepared.tasks)
         self._check()
-        full_ms = full_step_ms(prepared)
+        full_ms = full_step_ms(prepared.work, typical_batch(prepared.work))
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
         for trial in plan.trials:
             if _is_done(directory.trial(trial.id).result):
                 progress.skip(trial.id)
             else:
-                self._trial(prepared, trial, methods[trial.method], progress)
+                self._trial(prepared, trial, methods[trial.method], progress, full_ms)
                 progress.finish(trial.id)
         self._emit({"type": "stage.started", "trial": None, "stage": "compare"})
         rows, comparisons = summarise(prepared, directory)
@@ -211,7 +212,9 @@ class _Run:
         if self._directory.stop.exists():
             raise Cancelled
 
-    def _trial(self, prepared: Prepared, trial: contract.Trial, method: TrialMethod, progress: RunProgress) -> None:
+    def _trial(
+        self, prepared: Prepared, trial: contract.Trial, method: TrialMethod, progress: RunProgress, full_ms: float
+    ) -> None:
         directory = self._directory.trial(trial.id)
         entered: set[str] = set()
 
@@ -226,9 +229,9 @@ class _Run:
             self._emit({"type": "warning", "trial": trial.id, "message": message})
 
         try:
-            tuning = tuned_rate(prepared, method, self._directory, report, warn)
+            tuning = tuned_rate(prepared, method, self._directory, report, warn, full_ms)
             rate = method.learning_rate if tuning is None else tuning.chosen
-            result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn)
+            result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn, full_ms)
         except TrialError as error:
             write_json(directory.result, failed_result(trial, str(error)).model_dump(by_alias=True))
             self._emit({"type": "trial.failed", "trial": trial.id, "error": str(error)})

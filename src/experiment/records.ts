@@ -68,6 +68,9 @@ export const SecondsSchema = z
     evaluate: z.number(),
   })
   .meta({ id: "Seconds" });
+export const PredictedSchema = z
+  .strictObject({ predicted: z.number(), measured: z.number() })
+  .meta({ id: "Predicted" });
 const IntervalSchema = z.tuple([real, real]).meta({ id: "Interval" });
 
 export const TrialResultSchema = z
@@ -84,11 +87,12 @@ export const TrialResultSchema = z
     lowestLayer: z.int().min(0).nullable().describe("null: nothing is adapted"),
     steps: z.strictObject({ search: z.int().min(0), fit: z.int().min(0) }).meta({ id: "TrialSteps" }),
     stepMs: z
-      .strictObject({ search: z.number().nullable(), fit: z.number() })
-      .describe("medians")
+      .strictObject({ search: z.number().nullable(), fit: z.number(), predicted: z.number().nullable().default(null) })
+      .describe("medians; predicted: of the fit")
       .meta({ id: "TrialStepMs" }),
     seconds: SecondsSchema,
     peakMemoryMiB: z.number(),
+    memoryMiB: PredictedSchema.nullable().default(null).describe("the most that a training step's tensors take; null: of no structure"),
     gatesAboveHalf: z.int().min(0).nullable(),
     learningRate: z.number().nullable().default(null).describe("what it was trained at; null: unknown"),
   })
@@ -132,6 +136,7 @@ export const ResultRowSchema = z
       .meta({ id: "RowStepMs" }),
     seconds: SecondsSchema,
     peakMemoryMiB: z.number(),
+    memoryMiB: PredictedSchema.nullable().default(null).describe("the most that a training step's tensors take; null: of no structure"),
     hardenedBeforeFit: real.nullable(),
     lowestLayer: z.number().nullable(),
     failed: z.int().min(0),

@@ -26,6 +26,8 @@ class RunDirectory:
         self.comparisons = root / "comparisons.parquet"
         self.record = root / "record.json"
         self.exports = root / "exports"
+        #: What steps were measured to cost when the run began.
+        self.costs = root / "costs.json"
         self.examples = root / "examples.json"
         #: Whoever may write here asks the run to stop by making this file.
         self.stop = root / "stop.request"

@@ -15,7 +15,7 @@ from espalier_runtime.structure.space import Space
 class Costs:
     """What structures cost on a device: `step` in milliseconds, `memory` in bytes.
 
-    `full_step` is the step of the full structure, every candidate of the space attached.
+    `full_step` is the step of the full structure, every candidate of the space attached, as `step` prices it.
     """
 
     step: Measure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,13 +17,15 @@ from espalier_runtime.errors import InputError
 from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Space, build_space
-from espalier_runtime.structure.stated import limits_of, reachable
+from espalier_runtime.structure.stated import Costs, limits_of, reachable
 from espalier_runtime.tasks.batching import carve_by_task, evaluation_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.sealed import SealedSplits
 from espalier_runtime.tasks.task import Example, TaskData
 from espalier_runtime.tasks.tokenise import TokenIds, encode
+from espalier_runtime.trials.calibrate import Workload
+from espalier_runtime.trials.device_costs import device_costs
 
 #: From this share of the training rows on, rows that were cut are worth a warning.
 WORTH_SAYING = 0.01
@@ -32,7 +35,8 @@ WORTH_SAYING = 0.01
 class Prepared:
     """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task, sealed.
 
-    `whole` is the space as stated; `space` and `limits` hold the candidates that keep the limits alone.
+    `whole` is the space as stated; `space` and `limits` hold the candidates that keep the limits alone. `costs` are
+    those of steps over `work`.
     """
 
     plan: contract.Plan
@@ -40,6 +44,8 @@ class Prepared:
     whole: Space
     space: Space
     limits: Limits
+    work: Workload
+    costs: Costs
     tasks: tuple[TaskData, ...]
     corpus: Corpus
     evaluation: SealedSplits
@@ -109,8 +115,11 @@ class Prepared:
         return heads
 
 
-def prepare(plan: contract.Plan) -> Prepared:
-    """Loads what the plan names. Raises InputError, before any training, for everything that is wrong with it."""
+def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
+    """Loads what the plan names, and measures what steps cost unless `costs_file` says.
+
+    Raises InputError, before any training, for everything that is wrong with the plan.
+    """
     device = choose_device(plan.training)
     if plan.training.threads is not None:
         torch.set_num_threads(plan.training.threads)
@@ -122,7 +131,11 @@ def prepare(plan: contract.Plan) -> Prepared:
             mend="Use a model of a text family; `espalier inspect` works for this one all the same.",
         )
     whole = build_space(plan.space, backbone.sites)
-    limits = limits_of(plan.budget, whole, backbone.parameters, None)
+    _check_length(plan.training, backbone)
+    corpus, evaluation = _encode(tasks, backbone, plan.training, device)
+    work = Workload(backbone, whole, corpus, plan.training, _unfitted_heads(tasks, backbone))
+    costs = device_costs(work, plan.space, costs_file)
+    limits = limits_of(plan.budget, whole, backbone.parameters, costs)
     space = whole.within(reachable(limits))
     limits = limits.over(space.candidates)
     _check_top_layers(plan, space, backbone)
@@ -130,21 +143,36 @@ def prepare(plan: contract.Plan) -> Prepared:
         if isinstance(method, contract.FromMethod):
             names = [task.name for task in tasks]
             adopt(method, backbone.sites, space, limits, names, str(method.name or method.method))
-    _check_length(plan.training, backbone)
-    corpus, evaluation = _encode(tasks, backbone, plan.training, device)
     warnings = [text for task in tasks for text in task.warnings]
     warnings += [
         f'task "{task.name}": there is no test split, so validation is the evaluation split'
         for task in tasks
         if task.evaluation_split == "validation"
     ]
+    warnings += _reach(whole, space, limits)
     share = corpus.truncated / len(corpus)
     if share >= WORTH_SAYING:
         warnings.append(
             f"{corpus.truncated:,} of {len(corpus):,} training rows ({share:.0%}) are longer than"
             f" training.maxLength, {plan.training.max_length} tokens, and were cut"
         )
-    return Prepared(plan, backbone, whole, space, limits, tasks, corpus, evaluation, tuple(warnings))
+    return Prepared(plan, backbone, whole, space, limits, work, costs, tasks, corpus, evaluation, tuple(warnings))
+
+
+def _unfitted_heads(tasks: Sequence[TaskData], backbone: Backbone) -> list[tuple[str, Head]]:
+    return [(task.name, Head(backbone.hidden, max(1, len(task.labels)))) for task in tasks]
+
+
+def _reach(whole: Space, space: Space, limits: Limits) -> list[str]:
+    """What the user should know where a budget leaves no choice, or makes it for whole layers."""
+    if len(space.candidates) == len(whole.candidates) and limits.missed_by(range(len(space.candidates))) is None:
+        return ["budget: the whole space keeps it, so that there is nothing to choose; lower it, or widen the space"]
+    reached = {candidate.site.layer for candidate in space.candidates}
+    beyond = sorted({candidate.site.layer for candidate in whole.candidates} - reached)
+    if not beyond:
+        return []
+    names = f"layer {beyond[0]} is" if len(beyond) == 1 else f"layers {', '.join(map(str, beyond))} are"
+    return [f"budget: {names} beyond its reach, so that no method adapts {'it' if len(beyond) == 1 else 'them'}"]
 
 
 def choose_device(training: contract.Training) -> torch.device:

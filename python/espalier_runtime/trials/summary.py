@@ -78,7 +78,7 @@ def _row(
                 "fraction": union / prepared.backbone.parameters,
             },
             "stepMs": {
-                "predicted": None,
+                "predicted": _median([r.step_ms.predicted for r in done]),
                 "measured": statistics.median([r.step_ms.fit for r in done]) if done else None,
             },
             "seconds": {
@@ -88,6 +88,7 @@ def _row(
                 "evaluate": _mean([r.seconds.evaluate for r in done]),
             },
             "peakMemoryMiB": max((r.peak_memory_mi_b for r in done), default=0.0),
+            "memoryMiB": _memory(done),
             "hardenedBeforeFit": _mean([_real(value) for value in hardened if value is not None])
             if any(value is not None for value in hardened)
             else None,
@@ -183,7 +184,25 @@ def _flat(record: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def _columns(records: Sequence[dict[str, object]]) -> dict[str, list[object]]:
-    return {key: [record[key] for record in records] for key in records[0]}
+    keys = dict.fromkeys(key for record in records for key in record)
+    # What is absent as a whole in one record and has parts in another is a column a part.
+    whole = {key.rpartition(".")[0] for key in keys}
+    return {key: [record.get(key) for record in records] for key in keys if key not in whole}
+
+
+def _memory(done: Sequence[contract.TrialResult]) -> dict[str, float] | None:
+    known = [r.memory_mi_b for r in done if r.memory_mi_b is not None]
+    if not known:
+        return None
+    return {
+        "predicted": statistics.median([entry.predicted for entry in known]),
+        "measured": statistics.median([entry.measured for entry in known]),
+    }
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _mean(values: Sequence[float]) -> float:

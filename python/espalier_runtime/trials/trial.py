@@ -31,8 +31,10 @@ from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint, Wa
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.loop import TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
+from espalier_runtime.trials.device_costs import largest_part
 from espalier_runtime.trials.prepare import Prepared
 from espalier_runtime.trials.step_log import StepLog
+from espalier_runtime.trials.step_memory import peak_bytes
 
 #: Every method of a plan: those that end in a structure, and the baselines that have none.
 TrialMethod = Method | Baseline
@@ -58,9 +60,11 @@ def run_trial(
     directory: TrialDirectory,
     report: StageReport,
     warn: Warn,
+    full_ms: float,
 ) -> contract.TrialResult:
     """Runs the trial and writes its files; result.json is written last, so that its presence says the trial is whole.
 
+    `full_ms` is what a step of the full structure takes in this run, which predictions are fractions of.
     A trial that was stopped before goes on from its checkpoint, which is taken away when the trial is whole.
     Raises TrialError where the trial must not count: a loss or gates at fault, a structure over its budget.
     """
@@ -98,7 +102,8 @@ def run_trial(
         fit=fit - searched + checkpoint.seconds_before("fit"),
         evaluate=evaluated - fit,
     )
-    result = _result(prepared, trial, found, fitted, hardened, seconds)
+    costs = _costs(prepared, found, fitted, full_ms)
+    result = _result(prepared, trial, found, fitted, hardened, seconds, costs)
     _write(prepared, directory, found, fitted, result)
     checkpoint.clear()
     return result
@@ -253,6 +258,7 @@ def _result(
     fitted: Fitted,
     hardened: list[float] | None,
     seconds: contract.Seconds,
+    costs: StepCosts,
 ) -> contract.TrialResult:
     target = fitted.target
     before = target if found is None else found
@@ -280,13 +286,33 @@ def _result(
             "union": target.union,
             "lowestLayer": target.adapters.lowest_layer,
             "steps": {"search": before.steps, "fit": len(fitted.done.losses)},
-            "stepMs": {"search": before.step_ms, "fit": fitted.done.step_ms},
+            "stepMs": {"search": before.step_ms, "fit": fitted.done.step_ms, "predicted": costs.predicted_ms},
             "seconds": seconds.model_dump(),
             "peakMemoryMiB": peak_memory_mib(prepared.backbone.device),
             "learningRate": prepared.plan.training.learning_rate,
+            "memoryMiB": costs.memory,
             "gatesAboveHalf": None if found is None else found.gates_above_half,
         }
     )
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """What the structure's step was predicted to take, and its memory; None where nothing is adapted."""
+
+    predicted_ms: float | None = None
+    memory: contract.Predicted | None = None
+
+
+def _costs(prepared: Prepared, found: Found | None, fitted: Fitted, full_ms: float) -> StepCosts:
+    if found is None or not found.structure.candidates:
+        return StepCosts()
+    chosen = found.structure.candidates
+    everything = range(len(chosen))
+    step = prepared.costs.step.price(chosen).of(everything) / prepared.costs.full_step
+    held = peak_bytes(prepared.work, fitted.model, largest_part(prepared.work))
+    memory = prepared.costs.memory.price(chosen).of(everything)
+    return StepCosts(full_ms * step, contract.Predicted(predicted=memory / 2**20, measured=held / 2**20))
 
 
 def failed_result(trial: contract.Trial, error: str) -> contract.TrialResult:

@@ -68,6 +68,8 @@ def _run(request: dict[str, Any]) -> dict[str, object]:
         at(where)
 
     def replaced(source: Path, target: Path) -> Path:
+        if not target.is_relative_to(directory):  # Espalier's home
+            return replace(source, target)
         name = target.relative_to(directory)
         at(f"{where}: {name} flushed")
         moved = replace(source, target)

@@ -1,0 +1,98 @@
+"""The costs of an experiment's structures on this device: measured once, then read from where they are kept.
+
+They are kept beside the run, so that a resumed run decides as it began, and in Espalier's home under a hash of all that
+they depend on, so that the next run need not measure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from espalier_runtime import contract
+from espalier_runtime.records.files import write_json
+from espalier_runtime.records.home import espalier_home
+from espalier_runtime.records.json import dumps
+from espalier_runtime.structure.measured import StepMemory, StepTimes
+from espalier_runtime.structure.stated import Costs
+from espalier_runtime.tasks.batching import training_batches
+from espalier_runtime.trials.calibrate import Workload, measure_times, median_batch, padded_tokens
+from espalier_runtime.trials.step_memory import measure_memory
+
+#: Counts up when what is measured, or how, changes.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Times on the batch of median size, memory on the largest part of any batch."""
+
+    version: int
+    times: StepTimes
+    memory: StepMemory
+
+
+def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> Costs:
+    """The costs over `work`; `space` is the stated one, and `beside` a file of the run that keeps them."""
+    kept = espalier_home() / "costs" / f"{_key(work, space)}.json"
+    places = [kept] if beside is None else [beside, kept]
+    found = next((measured for place in places if (measured := _read(place)) is not None), None)
+    if found is None:
+        found = Measured(VERSION, measure_times(work, typical_batch(work)), measure_memory(work, largest_part(work)))
+    for place in places:
+        if not place.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_json(place, asdict(found))
+    everything = work.space.candidates
+    return Costs(found.times, found.memory, found.times.price(everything).of(range(len(everything))))
+
+
+def typical_batch(work: Workload) -> list[int]:
+    """The training batch whose number of tokens is the median of an epoch."""
+    return median_batch(_batches(work), work.corpus.lengths)
+
+
+def largest_part(work: Workload) -> list[int]:
+    """Of all parts that go through the model at once in an epoch, the one with the most tokens."""
+    parts = [part for batch in _batches(work) for part in work.parts(batch)]
+    return max(parts, key=lambda part: padded_tokens(part, work.corpus.lengths))
+
+
+def _batches(work: Workload) -> list[list[int]]:
+    return training_batches(work.corpus.lengths, work.training.batch_size, 0, 0)
+
+
+def _key(work: Workload, space: contract.Space) -> str:
+    device = work.backbone.device
+    name = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.processor()} {platform.machine()}"
+    )
+    lengths = work.corpus.lengths
+    depends = {
+        "version": VERSION,
+        "backbone": work.backbone.fingerprint,
+        "batch": sorted(lengths[row] for row in typical_batch(work)),
+        "largest": sorted(lengths[row] for row in largest_part(work)),
+        "parts": work.training.max_tokens,
+        "heads": [head.linear.out_features for _, head in work.heads],
+        "space": space.model_dump(by_alias=True),
+        "device": name,
+        "dtype": str(next(work.backbone.model.parameters()).dtype),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    return hashlib.sha256(dumps(depends).encode()).hexdigest()[:32]
+
+
+def _read(file: Path) -> Measured | None:
+    """What the file holds; None where it is absent, torn, or of another version."""
+    try:
+        measured = TypeAdapter(Measured).validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return measured if measured.version == VERSION else None

@@ -229,7 +229,7 @@ class _Run:
             self._emit({"type": "warning", "trial": trial.id, "message": message})
 
         try:
-            tuning = tuned_rate(prepared, method, self._directory, report, warn, full_ms)
+            tuning = tuned_rate(prepared, method, self._directory, report, warn)
             rate = method.learning_rate if tuning is None else tuning.chosen
             result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn, full_ms)
         except TrialError as error:

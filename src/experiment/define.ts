@@ -56,6 +56,12 @@ export const task = {
 export const budget = {
   /** The most parameters that all chosen candidates together may have: a count, or a share of the backbone as "0.5%". */
   parameters: (limit: number | `${number}%`): Budget => ({ parameters: toParameters(limit) }) as Budget,
+  /** The longest training step, as a share of one with every candidate of the space attached, such as "60%"; it is measured. */
+  stepTime: (limit: `${number}%`): Budget => ({ stepTime: toStepTime(limit) }) as Budget,
+  /** The most memory that a training step's tensors may take (weights, optimiser, activations), such as "2 GiB". */
+  memory: (limit: `${number} ${MemoryUnit}`): Budget => ({ memory: toBytes(limit) }) as Budget,
+  /** Several limits, all of which every structure keeps. */
+  all: (...limits: [Budget, Budget, ...Budget[]]): Budget => together(limits),
 };
 
 export const search = {
@@ -132,4 +138,37 @@ function badBudget(limit: unknown): EspalierError {
     `budget.parameters: ${JSON.stringify(limit)} is not a number of parameters or a share of the backbone`,
     { code: "input", mend: 'Give a whole number of parameters, as 100000, or a share between 0% and 100%, as "0.5%".' },
   );
+}
+
+function toStepTime(limit: string): number {
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(String(limit).trim());
+  const share = percent === null ? Number.NaN : Number(percent[1]) / 100;
+  if (share > 0 && share <= 1) return share;
+  throw new EspalierError(`budget.stepTime: ${JSON.stringify(limit)} is not a share of a full step`, {
+    code: "input",
+    mend: 'Give a share above 0% and up to 100%, as "60%".',
+  });
+}
+
+const unitBytes = { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
+type MemoryUnit = keyof typeof unitBytes;
+
+function toBytes(limit: string): number {
+  const parts = /^(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)$/.exec(String(limit).trim());
+  const bytes = parts === null ? 0 : Math.floor(Number(parts[1]) * unitBytes[parts[2] as MemoryUnit]);
+  if (bytes > 0) return bytes;
+  throw new EspalierError(`budget.memory: ${JSON.stringify(limit)} is not an amount of memory`, {
+    code: "input",
+    mend: 'Give a number and one of the units MB, GB, MiB, GiB, as "2 GiB".',
+  });
+}
+
+function together(limits: readonly Budget[]): Budget {
+  const fields = limits.flatMap((limit) => Object.keys(limit));
+  const twice = fields.find((field, index) => fields.indexOf(field) < index);
+  if (twice === undefined) return Object.assign({}, ...limits) as Budget;
+  throw new EspalierError(`budget.all: ${twice} is limited twice`, {
+    code: "input",
+    mend: "State each limit once; all of them hold.",
+  });
 }

@@ -92,7 +92,9 @@ export const TrialResultSchema = z
       .meta({ id: "TrialStepMs" }),
     seconds: SecondsSchema,
     peakMemoryMiB: z.number(),
-    memoryMiB: PredictedSchema.nullable().default(null).describe("the most that a training step's tensors take; null: of no structure"),
+    memoryMiB: PredictedSchema.nullable()
+      .default(null)
+      .describe("the most that a training step's tensors take; null: of no structure"),
     gatesAboveHalf: z.int().min(0).nullable(),
     learningRate: z.number().nullable().default(null).describe("what it was trained at; null: unknown"),
   })
@@ -136,7 +138,9 @@ export const ResultRowSchema = z
       .meta({ id: "RowStepMs" }),
     seconds: SecondsSchema,
     peakMemoryMiB: z.number(),
-    memoryMiB: PredictedSchema.nullable().default(null).describe("the most that a training step's tensors take; null: of no structure"),
+    memoryMiB: PredictedSchema.nullable()
+      .default(null)
+      .describe("the most that a training step's tensors take; null: of no structure"),
     hardenedBeforeFit: real.nullable(),
     lowestLayer: z.number().nullable(),
     failed: z.int().min(0),

@@ -3,6 +3,7 @@ import Table from "cli-table3";
 import type { Comparison, ResultRow, RunRecord } from "../experiment/records.js";
 import { duration, percent, points, short, toNumber } from "./numbers.js";
 import type { Paint } from "./paint.js";
+import { plainLines } from "./plain-lines.js";
 
 const titles = ["method", "score", "95% interval", "params", "step", "time", "answer against it"];
 
@@ -81,21 +82,3 @@ export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): 
     'item, Holm-corrected; "no difference": cannot be told apart',
   ].join("\n");
 }
-
-const plainLines = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: "",
-  "left-mid": "",
-  mid: "",
-  "mid-mid": "",
-  right: "",
-  "right-mid": "",
-  middle: "",
-};

@@ -1,5 +1,6 @@
 /** Everything the terminal says about a finished run. */
 import type { Outcome } from "../runs/outcome.js";
+import { costLegend, costTable } from "./cost-table.js";
 import { exportLines, relative } from "./export-lines.js";
 import { duration } from "./numbers.js";
 import type { Paint } from "./paint.js";
@@ -13,9 +14,11 @@ export function runReport({ record, structure, failures, report }: Outcome, pain
     answer === undefined || answer.parameters.fraction === 0
       ? undefined
       : answer.parameters.union / answer.parameters.fraction;
+  const costs = costTable(record);
   const sections = [
     resultsTable(record, paint),
     paint.dim(resultsLegend(record)),
+    ...(costs === undefined ? [] : [costs, paint.dim(costLegend)]),
     ...(structure === undefined || structure.candidates.length === 0
       ? []
       : [drawStructure(structure, paint, backbone)]),

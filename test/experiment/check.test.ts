@@ -71,6 +71,8 @@ describe("an experiment that is wrong says field, value and what is allowed", ()
       "training.batchSize: 0 is too small; it must be at least 1",
     ],
     ["no task", { tasks: [] }, "tasks: [] is too small; it must be at least 1 entries"],
+    ["a budget without any limit", { budget: {} }, "budget: {} states no limit; give parameters, stepTime or memory"],
+    ["more than a full step", { budget: { stepTime: 1.5 } }, "budget.stepTime: 1.5 is too large; it must be at most 1"],
     ["a budget without its unit", { budget: 0.005 }, "budget: 0.005 is not an object"],
     [
       "two methods of one name",

@@ -19,6 +19,7 @@ function row(method: string, mean: number, union: number): ResultRow {
     stepMs: { predicted: null, measured: 87.2 },
     seconds: { tune: 0, search: method === "budgeted" ? 13 : 0, fit: 11, evaluate: 2 },
     peakMemoryMiB: 800,
+    memoryMiB: null,
     hardenedBeforeFit: null,
     lowestLayer: 0,
     failed: 0,

@@ -45,7 +45,7 @@ def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> 
     if found is None:
         found = Measured(VERSION, measure_times(work, typical_batch(work)), measure_memory(work, largest_part(work)))
     for place in places:
-        if not place.is_file():
+        if _read(place) is None:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, asdict(found))
     everything = work.space.candidates

@@ -377,3 +377,35 @@ def test_inspect_lists_sites_shapes_and_costs() -> None:
     ]
     # LoRA takes "attention" as its four linears, so every layer has those, mlp.down and one bottleneck.
     assert found["total"] == 6 * (4 * 2 * 768 + 2 * 1920 + 2 * 768)
+
+
+def test_a_time_budget_is_kept_and_every_row_says_what_was_predicted_and_measured(tmp_path: Path) -> None:
+    given = plan("uniform", "saliency", "head", seeds=[0], maxSteps=2)
+    given["budget"] = {"stepTime": 0.8}
+    record = run(given, tmp_path / "run")
+    assert record.full_step_ms is not None
+    uniform, saliency, head = (row for row in record.rows if row.task == "snips")
+    for row in (uniform, saliency):
+        assert row.step_ms.predicted is not None
+        assert row.step_ms.measured is not None
+        assert row.step_ms.predicted <= 0.8 * record.full_step_ms * (1 + 1e-9)
+        assert row.memory_mi_b is not None
+        assert row.memory_mi_b.predicted == pytest.approx(row.memory_mi_b.measured, rel=0.15)
+        assert row.lowest_layer is not None
+        assert row.parameters.union >= row.parameters.task > 0
+    assert (head.step_ms.predicted, head.memory_mi_b) == (None, None)
+    structure = contract.Structure.model_validate_json(
+        (tmp_path / "run/trials/saliency-seed0/structure.json").read_text()
+    )
+    assert structure.budget is None
+    assert (tmp_path / "run/costs.json").is_file()
+
+
+def test_a_time_budget_that_nothing_keeps_is_refused_before_any_training(tmp_path: Path) -> None:
+    given = plan("uniform", seeds=[0])
+    given["budget"] = {"stepTime": 0.05}
+    with pytest.raises(
+        InputError, match=r"budget\.stepTime: 5% of a full step .* is below the cheapest candidate"
+    ) as e:
+        run(given, tmp_path / "run")
+    assert "Allow at least" in str(e.value.mend)

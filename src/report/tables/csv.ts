@@ -25,6 +25,8 @@ export function toCsv({ rows, comparisons }: Pick<RunRecord, "rows" | "compariso
       seconds_fit: row.seconds.fit,
       seconds_evaluate: row.seconds.evaluate,
       peak_memory_mib: row.peakMemoryMiB,
+      memory_mib_predicted: row.memoryMiB?.predicted,
+      memory_mib_measured: row.memoryMiB?.measured,
       hardened_before_fit: row.hardenedBeforeFit,
       lowest_layer: row.lowestLayer,
       answer_less_this: comparison?.difference,

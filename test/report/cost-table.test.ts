@@ -13,11 +13,12 @@ function row(method: string, changes: Partial<ResultRow>): ResultRow {
     split: "test",
     parameters: { task: 1000, union: 22_272, fraction: 0.001 },
     stepMs: { predicted: 53.4, measured: 51.2 },
-    seconds: { search: 0, fit: 1, evaluate: 1 },
+    seconds: { tune: 0, search: 0, fit: 1, evaluate: 1 },
     peakMemoryMiB: 800,
     memoryMiB: { predicted: 153.2, measured: 150.4 },
     hardenedBeforeFit: null,
     lowestLayer: 3,
+    learningRate: null,
     failed: 0,
     ...changes,
   };

@@ -78,6 +78,8 @@ def _check_met(limits: Limits, spec: contract.Budget) -> None:
 def _said(limit: Limit, amount: float, spec: contract.Budget) -> str:
     if limit.field == "parameters" and spec.parameters is not None and spec.parameters < 1:
         return f"{spec.parameters * 100:g}% of the backbone, {limit.said(amount)}"
+    if limit.field == "stepTime" and spec.step_time is not None:
+        return f"{spec.step_time * 100:g}% of a full step, {limit.said(amount)}"
     return _amount(limit, amount, spec)
 
 

@@ -29,9 +29,9 @@ from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.training.optimiser import FlatAdamW
 from espalier_runtime.trials.timeline import Label, Timeline, clock, medians, watched
 
-#: How often the three kinds of steps take turns, and steps with adapters a turn.
-TURNS = 4
-ADAPTED = 3
+#: How often all kinds of steps take turns, and the steps of a turn.
+TURNS = 5
+KINDS_OF_STEPS = ("frozen", "through", "adapted", "adapted", "through")
 
 #: After so many seconds no further turn begins: a large backbone has many layers, each of which is a sample.
 ENOUGH_SECONDS = 8.0
@@ -67,13 +67,18 @@ def measure_times(work: Workload, batch: Sequence[int]) -> StepTimes:
     for turn in range(TURNS):
         if turn > 0 and time.perf_counter() - started > ENOUGH_SECONDS:
             break
-        frozen.append(_timed(work, batch, ())[0])
-        through.append(_timed(work, batch, (), through=True)[0])
-        for _ in range(ADAPTED):
-            some = _draw(work.space.candidates, chance)
-            spans, optimiser = _timed(work, batch, some, through=True)
-            adapted.append((some, spans))
-            optimising.append((sum(c.parameters for c in some), optimiser))
+        # In an order of chance: what ran before a step decides what memory it finds.
+        for kind in chance.sample(KINDS_OF_STEPS, len(KINDS_OF_STEPS)):
+            some = _draw(work.space.candidates, chance) if kind == "adapted" else []
+            spans, optimiser = _timed(work, batch, some, through=kind != "frozen")
+            match kind:
+                case "frozen":
+                    frozen.append(spans)
+                case "through":
+                    through.append(spans)
+                case _:
+                    adapted.append((some, spans))
+                    optimising.append((sum(c.parameters for c in some), optimiser))
     still, flowing = medians(frozen), medians(through)
     layers = range(work.backbone.layers)
     forward = tuple(flowing["forward", layer] for layer in layers)

@@ -405,7 +405,7 @@ def test_a_time_budget_that_nothing_keeps_is_refused_before_any_training(tmp_pat
     given = plan("uniform", seeds=[0])
     given["budget"] = {"stepTime": 0.05}
     with pytest.raises(
-        InputError, match=r"budget\.stepTime: 5% of a full step .* is below the cheapest candidate"
+        InputError, match=r"budget\.stepTime: 5% of a full step, .* is below the cheapest candidate"
     ) as e:
         run(given, tmp_path / "run")
     assert "Allow at least" in str(e.value.mend)

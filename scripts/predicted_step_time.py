@@ -22,7 +22,6 @@ from espalier_runtime.backbone.heads import Head
 from espalier_runtime.backbone.load import load_backbone
 from espalier_runtime.structure.space import Candidate, Space, build_space
 from espalier_runtime.trials.calibrate import Workload, measure_times
-from espalier_runtime.trials.device_costs import largest_part, typical_batch
 from espalier_runtime.trials.step_memory import measure_memory, peak_bytes
 from espalier_runtime.trials.steps import step_ms
 
@@ -43,7 +42,7 @@ def main() -> None:
     training = contract.Training(batch_size=options.batch)
     heads = [("snips", Head(backbone.hidden, 7)), ("qnli", Head(backbone.hidden, 2))]
     work = Workload(backbone, space, load_corpus(backbone), training, heads)
-    batch = typical_batch(work)
+    batch = work.typical_batch
     started = time.perf_counter()
     times = measure_times(work, batch)
     seconds = time.perf_counter() - started
@@ -60,7 +59,7 @@ def main() -> None:
         ms = statistics.median(measured[name])
         rows.append({"structure": name, "predicted": predicted, "measured": ms, "error": predicted / ms - 1})
     started = time.perf_counter()
-    part = largest_part(work)
+    part = work.largest_part
     memory = measure_memory(work, part)
     memory_seconds = time.perf_counter() - started
     for row in rows:

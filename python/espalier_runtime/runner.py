@@ -19,7 +19,6 @@ from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
-from espalier_runtime.trials.device_costs import typical_batch
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
@@ -171,7 +170,7 @@ class _Run:
         )
         save_examples(directory, prepared.tasks)
         self._check()
-        full_ms = full_step_ms(prepared.work, typical_batch(prepared.work))
+        full_ms = full_step_ms(prepared.work, prepared.work.typical_batch)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
         for trial in plan.trials:

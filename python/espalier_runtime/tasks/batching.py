@@ -27,12 +27,17 @@ def training_batches(
     return [batches[index] for index in random.permutation(len(batches))]
 
 
+def padded_tokens(rows: Sequence[int], lengths: Sequence[int]) -> int:
+    """Tokens of the rows as one padded batch."""
+    return len(rows) * max(lengths[row] for row in rows)
+
+
 def micro_batches(batch: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     """The batch in parts of at most `max_tokens` padded tokens (rows times longest); whole where it fits.
 
     A row longer than `max_tokens` is a part of its own.
     """
-    if not batch or len(batch) * max(lengths[row] for row in batch) <= max_tokens:
+    if not batch or padded_tokens(batch, lengths) <= max_tokens:
         return [list(batch)] if batch else []
     return _filled(sorted(batch, key=lambda row: lengths[row], reverse=True), lengths, max_tokens)
 

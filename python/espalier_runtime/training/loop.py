@@ -115,7 +115,7 @@ def train(
             batch = order.next()
             opened = gates.open(step, steps)
             z = None if opened is None else opened.detach().clone().requires_grad_()
-            loss = parts.run(batch, partial(_backward, model, corpus, z), partial(_clear, optimiser, z))
+            loss = parts.run(batch, partial(backward, model, corpus, z), partial(_clear, optimiser, z))
             if not math.isfinite(loss):
                 raise TrialError(
                     f"the loss at step {step + 1} of {steps} is {loss}; the batch's rows are "
@@ -144,7 +144,7 @@ def train(
     return done
 
 
-def _backward(model: AdaptedModel, corpus: Corpus, z: Tensor | None, parts: Sequence[list[int]]) -> float:
+def backward(model: AdaptedModel, corpus: Corpus, z: Tensor | None, parts: Sequence[list[int]]) -> float:
     """Accumulates the gradient of the mean loss over all parts' rows, and returns that loss."""
     rows = sum(len(part) for part in parts)
     total = 0.0

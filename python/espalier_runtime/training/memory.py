@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from espalier_runtime.errors import TrialError
-from espalier_runtime.tasks.batching import micro_batches
+from espalier_runtime.tasks.batching import micro_batches, padded_tokens
 from espalier_runtime.training.checkpoint import Warn
 
 Result = TypeVar("Result")
@@ -68,7 +68,7 @@ class MicroBatches:
         )
 
     def _tokens(self, part: Sequence[int]) -> int:
-        return len(part) * max(self._lengths[row] for row in part)
+        return padded_tokens(part, self._lengths)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

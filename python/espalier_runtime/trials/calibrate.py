@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.measured import AdapterCost, StepTimes
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate, Space
+from espalier_runtime.tasks.batching import padded_tokens, training_batches
 from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.loop import backward
 from espalier_runtime.training.memory import MicroBatches
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.training.optimiser import FlatAdamW
@@ -55,6 +58,26 @@ class Workload:
     def parts(self, batch: Sequence[int]) -> list[list[int]]:
         """The batch as it goes through the model."""
         return MicroBatches(self.corpus.lengths, self.training.max_tokens, lambda message: None).of(batch)  # noqa: ARG005
+
+    @cached_property
+    def typical_batch(self) -> list[int]:
+        """The training batch whose number of tokens is the median of an epoch."""
+        return median_batch(self._batches, self.corpus.lengths)
+
+    @cached_property
+    def largest_part(self) -> list[int]:
+        """Of all parts that go through the model at once in an epoch, the one with the most tokens."""
+        parts = [part for batch in self._batches for part in self.parts(batch)]
+        return max(parts, key=lambda part: padded_tokens(part, self.corpus.lengths))
+
+    def wait(self) -> None:
+        """Until the device has done what it was given."""
+        if self.backbone.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    @cached_property
+    def _batches(self) -> list[list[int]]:
+        return training_batches(self.corpus.lengths, self.training.batch_size, 0, 0)
 
 
 def measure_times(work: Workload, batch: Sequence[int]) -> StepTimes:
@@ -109,19 +132,15 @@ def _timed(
             line = Timeline(work.backbone.device)
             line.mark("start", 0)
             with watched(work.backbone, line.mark, through=through):
-                loss = model.losses(work.corpus.batch(part), None).sum() / len(batch)
-                loss.backward()  # type: ignore[no-untyped-call]
-                float(loss.detach())
+                backward(model, work.corpus, None, [part])
             line.mark("end", 0)
             for label, value in _spans(line.milliseconds(), work.backbone).items():
                 spans[label] += value
-    if work.backbone.device.type == "cuda":
-        torch.cuda.synchronize()
+    work.wait()
     started = clock()
     optimiser.step(1e-4)
     optimiser.clear()
-    if work.backbone.device.type == "cuda":
-        torch.cuda.synchronize()
+    work.wait()
     took = 1000 * (clock() - started)
     optimiser.close()
     return dict(spans), took
@@ -203,8 +222,3 @@ def median_batch(batches: Sequence[Sequence[int]], lengths: Sequence[int]) -> li
     """The batch whose number of padded tokens is the median of all."""
     ordered = sorted(batches, key=lambda batch: padded_tokens(batch, lengths))
     return list(ordered[len(ordered) // 2])
-
-
-def padded_tokens(rows: Sequence[int], lengths: Sequence[int]) -> int:
-    """Tokens of the rows as one padded batch."""
-    return len(rows) * max(lengths[row] for row in rows)

@@ -20,8 +20,7 @@ from espalier_runtime.records.home import espalier_home
 from espalier_runtime.records.json import dumps
 from espalier_runtime.structure.measured import StepMemory, StepTimes
 from espalier_runtime.structure.stated import Costs
-from espalier_runtime.tasks.batching import training_batches
-from espalier_runtime.trials.calibrate import Workload, measure_times, median_batch, padded_tokens
+from espalier_runtime.trials.calibrate import Workload, measure_times
 from espalier_runtime.trials.step_memory import measure_memory
 
 #: Counts up when what is measured, or how, changes.
@@ -41,30 +40,16 @@ def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> 
     """The costs over `work`; `space` is the stated one, and `beside` a file of the run that keeps them."""
     kept = espalier_home() / "costs" / f"{_key(work, space)}.json"
     places = [kept] if beside is None else [beside, kept]
-    found = next((measured for place in places if (measured := _read(place)) is not None), None)
+    held = {place: _read(place) for place in places}
+    found = next((measured for measured in held.values() if measured is not None), None)
     if found is None:
-        found = Measured(VERSION, measure_times(work, typical_batch(work)), measure_memory(work, largest_part(work)))
-    for place in places:
-        if _read(place) is None:
+        found = Measured(VERSION, measure_times(work, work.typical_batch), measure_memory(work, work.largest_part))
+    for place, measured in held.items():
+        if measured is None:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, asdict(found))
     everything = work.space.candidates
     return Costs(found.times, found.memory, found.times.price(everything).of(range(len(everything))))
-
-
-def typical_batch(work: Workload) -> list[int]:
-    """The training batch whose number of tokens is the median of an epoch."""
-    return median_batch(_batches(work), work.corpus.lengths)
-
-
-def largest_part(work: Workload) -> list[int]:
-    """Of all parts that go through the model at once in an epoch, the one with the most tokens."""
-    parts = [part for batch in _batches(work) for part in work.parts(batch)]
-    return max(parts, key=lambda part: padded_tokens(part, work.corpus.lengths))
-
-
-def _batches(work: Workload) -> list[list[int]]:
-    return training_batches(work.corpus.lengths, work.training.batch_size, 0, 0)
 
 
 def _key(work: Workload, space: contract.Space) -> str:
@@ -76,8 +61,8 @@ def _key(work: Workload, space: contract.Space) -> str:
     depends = {
         "version": VERSION,
         "backbone": work.backbone.fingerprint,
-        "batch": sorted(lengths[row] for row in typical_batch(work)),
-        "largest": sorted(lengths[row] for row in largest_part(work)),
+        "batch": sorted(lengths[row] for row in work.typical_batch),
+        "largest": sorted(lengths[row] for row in work.largest_part),
         "parts": work.training.max_tokens,
         "heads": [head.linear.out_features for _, head in work.heads],
         "space": space.model_dump(by_alias=True),

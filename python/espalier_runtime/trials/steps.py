@@ -6,9 +6,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-import torch
-
 from espalier_runtime.structure.space import Candidate
+from espalier_runtime.training.loop import backward
 from espalier_runtime.training.optimiser import FlatAdamW
 from espalier_runtime.trials.calibrate import Workload
 
@@ -32,20 +31,12 @@ def step_ms(
     model = work.model(candidates)
     optimiser = FlatAdamW(model.trained(), weight_decay=0.01, clip=1.0)
     with model.adapters.attached(work.backbone.model):
-        _wait(work)
+        work.wait()
         started = clock()
-        for part in work.parts(batch):
-            loss = model.losses(work.corpus.batch(part), None).sum() / len(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            float(loss.detach())
+        backward(model, work.corpus, None, work.parts(batch))
         optimiser.step(1e-4)
         optimiser.clear()
-        _wait(work)
+        work.wait()
         took = 1000 * (clock() - started)
     optimiser.close()
     return took
-
-
-def _wait(work: Workload) -> None:
-    if work.backbone.device.type == "cuda":
-        torch.cuda.synchronize()

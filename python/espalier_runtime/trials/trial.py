@@ -31,7 +31,6 @@ from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint, Wa
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.loop import TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
-from espalier_runtime.trials.device_costs import largest_part
 from espalier_runtime.trials.prepare import Prepared
 from espalier_runtime.trials.step_log import StepLog
 from espalier_runtime.trials.step_memory import peak_bytes
@@ -310,7 +309,7 @@ def _costs(prepared: Prepared, found: Found | None, fitted: Fitted, full_ms: flo
     chosen = found.structure.candidates
     everything = range(len(chosen))
     step = prepared.costs.step.price(chosen).of(everything) / prepared.costs.full_step
-    held = peak_bytes(prepared.work, fitted.model, largest_part(prepared.work))
+    held = peak_bytes(prepared.work, fitted.model, prepared.work.largest_part)
     memory = prepared.costs.memory.price(chosen).of(everything)
     return StepCosts(full_ms * step, contract.Predicted(predicted=memory / 2**20, measured=held / 2**20))
 

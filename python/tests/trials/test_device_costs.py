@@ -14,7 +14,7 @@ from problems import LINEARS, corpus, heads, training
 from espalier_runtime import contract
 from espalier_runtime.structure.space import Candidate, build_space
 from espalier_runtime.trials.calibrate import Workload, measure_times, median_batch
-from espalier_runtime.trials.device_costs import device_costs, largest_part, typical_batch
+from espalier_runtime.trials.device_costs import device_costs
 from espalier_runtime.trials.step_memory import measure_memory, peak_bytes
 
 SPACE = contract.Space(slots=LINEARS, layers=None, kinds=[contract.LoraKind(kind="lora", ranks=[1, 4], scale=2.0)])
@@ -30,7 +30,7 @@ def test_every_layer_and_site_is_timed(family: str) -> None:
     if family not in FAMILIES:
         pytest.skip("no such tiny model")
     given = work(family)
-    times = measure_times(given, typical_batch(given))
+    times = measure_times(given, given.typical_batch)
     assert len(times.forward) == len(times.backward) == given.backbone.layers
     assert all(ms > 0 for ms in [*times.forward, *times.backward, *times.frozen, times.rest])
     assert set(times.above) == {site.name for site in given.backbone.sites}
@@ -56,7 +56,7 @@ def structure(name: str) -> Callable[[Candidate], bool]:
 @pytest.mark.parametrize("name", ["everything", "two layers", "one rank", "query and value"])
 def test_predicted_memory_is_within_a_tenth_of_what_a_step_holds(name: str) -> None:
     given = work(batch=24)
-    part = largest_part(given)
+    part = given.largest_part
     memory = measure_memory(given, part)
     chosen = [c for c in given.space.candidates if structure(name)(c)]
     predicted = memory.price(chosen).of(range(len(chosen)))
@@ -98,6 +98,6 @@ def test_a_measured_model_trains_as_before() -> None:
     given = work()
     model = given.model(given.space.candidates)
     before = [weight.clone() for weight in model.trained()]
-    peak_bytes(given, model, largest_part(given))
-    measure_memory(given, largest_part(given))
+    peak_bytes(given, model, given.largest_part)
+    measure_memory(given, given.largest_part)
     assert all(torch.equal(weight, kept) for weight, kept in zip(model.trained(), before, strict=True))

@@ -5,17 +5,16 @@ outputs = W pool(states) + b        logits (rows, classes); a regression's value
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter
 
 from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.load import BackboneSpec
-from espalier_runtime.errors import InputError
 from espalier_runtime.export.native import LoadedAdapter, TaskCard
+from espalier_runtime.export.versioned import read_versioned
 from espalier_runtime.records.files import write_json
 
 Format = Literal["peft", "merged", "onnx"]
@@ -61,17 +60,7 @@ def write_head(folder: Path, adapter: LoadedAdapter, task: str | None, to: Forma
 def read_head(folder: Path) -> HeadCard:
     """The card in `folder`. Raises InputError where there is none, or one of a newer version."""
     path = folder / "head.json"
-    try:
-        data: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder}: holds no readable head.json ({error})",
-            mend="Give the folder of an export: espalier export RUN --to peft|merged|native|onnx.",
-        ) from error
-    if data.get("version") != 1:
-        raise InputError(
-            f"{path}: version {data.get('version')} is not one that this Espalier reads (1)", mend="Update Espalier."
-        )
+    data = read_versioned(path, mend="Give the folder of an export: espalier export RUN --to peft|merged|native|onnx.")
     task = None
     if data["task"] is not None:
         task = TaskCard(data["task"], data["kind"], tuple(data["labels"]), data["metric"])

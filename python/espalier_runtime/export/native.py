@@ -7,11 +7,9 @@ adapter.predict("snips", ["play some jazz"])      # ["PlayMusic"]
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -23,6 +21,7 @@ from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.load import Backbone, BackboneSpec, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.texts import Texts, batch_of, paired
+from espalier_runtime.export.versioned import read_versioned
 from espalier_runtime.records.files import write_atomic, write_json
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.structure import Structure, from_record
@@ -167,17 +166,7 @@ def load(folder: Path | str, backbone: Backbone | None = None, device: torch.dev
 def read_card(folder: Path) -> AdapterCard:
     """The card of the adapter in `folder`. Raises InputError where there is none, or one of a newer version."""
     path = folder / "adapter.json"
-    try:
-        data: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder}: holds no readable adapter.json ({error})", mend="Give an adapter's folder."
-        ) from error
-    if data.get("version") != 1:
-        raise InputError(
-            f"{path}: version {data.get('version')} is not one that this Espalier reads (1)",
-            mend="Update Espalier.",
-        )
+    data = read_versioned(path, mend="Give an adapter's folder.")
     return AdapterCard(
         backbone=_backbone_spec.validate_python(data["backbone"]),
         fingerprint=data["fingerprint"],

@@ -15,13 +15,13 @@ from torch import Tensor
 from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
 from espalier_runtime.search.learned import learn_structure
-from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
+from espalier_runtime.search.logit_gates import LogitGates
+from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.budget import spend, spent
-from espalier_runtime.structure.gates import GateLogits
 from espalier_runtime.structure.schedule import budget_at, geometric
 
 
-class BudgetedGates:
+class BudgetedGates(LogitGates):
     """Gates of the training loop. `budget` None is unlimited; with `noise` off z = p."""
 
     def __init__(
@@ -33,10 +33,8 @@ class BudgetedGates:
         seed: int,
         start: Tensor | None = None,
     ) -> None:
-        self.logits = GateLogits(tasks, len(costs), start).to(costs.device)
-        self.history = GateHistory()
+        super().__init__(tasks, costs, spec, start)
         self._costs, self._budget, self._spec = costs, budget, spec
-        self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
         self._generator = torch.Generator().manual_seed(seed)
         self._p = torch.empty(0)
 
@@ -50,10 +48,7 @@ class BudgetedGates:
         return (draw < self._p).to(self._p.dtype)
 
     def learn(self, gradient: Tensor) -> None:
-        self.history.gradient += float(gradient.abs().sum())
-        self._optimiser.zero_grad()
-        self._p.backward(gradient)  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+        self.follow(self._p, gradient)
 
     def scores(self) -> Tensor:
         """p (tasks, candidates) at the budget and temperature that the search ends with."""
@@ -61,18 +56,11 @@ class BudgetedGates:
             return self.probabilities(1, 1, self._spec.temperature[1])
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "logits": self.logits.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "generator": self._generator.get_state(),
-            "history": self.history.state_dict(),
-        }
+        return {**super().state_dict(), "generator": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.logits.load_state_dict(state["logits"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        super().load_state_dict(state)
         self._generator.set_state(state["generator"])
-        self.history.load_state_dict(state["history"])
 
     def probabilities(self, step: int, steps: int, temperature: float) -> Tensor:
         """p (tasks, candidates) of a step. Raises TrialError where they miss the budget."""

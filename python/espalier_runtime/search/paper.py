@@ -7,26 +7,22 @@ a plain sum, lambda = 1 would shut every gate. W_up can take up 1/z, so lambda s
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.search.learned import learn_structure
-from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
-from espalier_runtime.structure.gates import GateLogits
+from espalier_runtime.search.logit_gates import LogitGates
+from espalier_runtime.search.problem import Found, SearchProblem
 
 
-class PaperGates:
+class PaperGates(LogitGates):
     """Gates of the training loop: deterministic, never budgeted."""
 
     def __init__(self, tasks: int, costs: Tensor, spec: contract.PaperMethod, start: Tensor | None = None) -> None:
-        self.logits = GateLogits(tasks, len(costs), start).to(costs.device)
-        self.history = GateHistory()
+        super().__init__(tasks, costs, spec, start)
         self._weights = costs / costs.sum() / tasks
         self._spec = spec
-        self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
         self._z = torch.empty(0)
 
     def open(self, step: int, steps: int) -> Tensor:
@@ -35,27 +31,12 @@ class PaperGates:
         return self._z
 
     def learn(self, gradient: Tensor) -> None:
-        self.history.gradient += float(gradient.abs().sum())
-        self._optimiser.zero_grad()
         # dOmega/dz[t,i] = c_i / (sum c * tasks)
-        self._z.backward(gradient + self._spec.sparsity * self._weights)  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+        self.follow(self._z, gradient, self._spec.sparsity * self._weights)
 
     def scores(self) -> Tensor:
         """z (tasks, candidates) as the search left it."""
         return torch.sigmoid(self.logits()).detach()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "logits": self.logits.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "history": self.history.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.logits.load_state_dict(state["logits"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.history.load_state_dict(state["history"])
 
 
 def search_paper(problem: SearchProblem, spec: contract.PaperMethod, name: str) -> Found:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import states, tiny
+from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from espalier_runtime import contract
@@ -78,20 +79,28 @@ class Zeroed:
         return [Hook(self.site, after=lambda x, h: torch.zeros_like(h))]
 
 
-def site_of(backbone: Backbone, slot: str) -> Site:
-    return next(site for site in backbone.sites if site.slot == slot and site.layer == 1)
-
-
-@torch.no_grad()
-def test_without_values_or_without_the_output_projection_attention_gives_the_same(family: str) -> None:
+def without_biases(family: str) -> Backbone:
     backbone = tiny(family)
     for name, weight in backbone.model.named_parameters():
         if name.endswith("bias"):
             weight.zero_()
+    return backbone
+
+
+def zeroed_in_turn(backbone: Backbone, *slots: str) -> list[Tensor]:
+    """The last states with zeros in the place of what each of the slots gives in the second layer."""
     results = []
-    for slot in ("attention.value", "attention.output", "attention"):
-        with attached(backbone.model, [Zeroed(site_of(backbone, slot))]):  # type: ignore[list-item]
+    for slot in slots:
+        site = next(site for site in backbone.sites if site.slot == slot and site.layer == 1)
+        with attached(backbone.model, [Zeroed(site)]):  # type: ignore[list-item]
             results.append(states(backbone))
+    return results
+
+
+@torch.no_grad()
+def test_without_values_or_without_the_output_projection_attention_gives_the_same(family: str) -> None:
+    backbone = without_biases(family)
+    results = zeroed_in_turn(backbone, "attention.value", "attention.output", "attention")
     torch.testing.assert_close(results[0], results[1])
     torch.testing.assert_close(results[0], results[2])
     assert not torch.allclose(results[0], states(backbone), atol=1e-4)
@@ -99,14 +108,8 @@ def test_without_values_or_without_the_output_projection_attention_gives_the_sam
 
 @torch.no_grad()
 def test_without_up_or_without_down_the_mlp_gives_the_same(family: str) -> None:
-    backbone = tiny(family)
-    for name, weight in backbone.model.named_parameters():
-        if name.endswith("bias"):
-            weight.zero_()
-    results = []
-    for slot in ("mlp.up", "mlp.down", "mlp"):
-        with attached(backbone.model, [Zeroed(site_of(backbone, slot))]):  # type: ignore[list-item]
-            results.append(states(backbone))
+    backbone = without_biases(family)
+    results = zeroed_in_turn(backbone, "mlp.up", "mlp.down", "mlp")
     torch.testing.assert_close(results[0], results[1])
     torch.testing.assert_close(results[0], results[2])
     assert not torch.allclose(results[0], states(backbone), atol=1e-4)
@@ -115,17 +118,11 @@ def test_without_up_or_without_down_the_mlp_gives_the_same(family: str) -> None:
 @torch.no_grad()
 def test_without_queries_or_without_keys_attention_is_even(family: str) -> None:
     """Scores of zero: it makes no difference which of the two factors is missing, but for what else the scores hold."""
-    backbone = tiny(family)
+    backbone = without_biases(family)
     slots = {site.slot for site in backbone.sites}
     if "attention.query" not in slots or family in ("deberta-v2", "deberta-v2/shared"):
         pytest.skip("its scores hold products of queries with positions")
-    for name, weight in backbone.model.named_parameters():
-        if name.endswith("bias"):
-            weight.zero_()
-    results = []
-    for slot in ("attention.query", "attention.key"):
-        with attached(backbone.model, [Zeroed(site_of(backbone, slot))]):  # type: ignore[list-item]
-            results.append(states(backbone))
+    results = zeroed_in_turn(backbone, "attention.query", "attention.key")
     torch.testing.assert_close(results[0], results[1])
     assert not torch.allclose(results[0], states(backbone), atol=1e-6)
 

@@ -1,0 +1,46 @@
+"""What gates over logits share: the logits, how they follow a gradient, and what a checkpoint keeps of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.search.problem import GateHistory
+from espalier_runtime.structure.gates import GateLogits
+
+
+class LogitGates:
+    """A search's gates are values of its `logits`; `history` tells what they were."""
+
+    def __init__(
+        self,
+        tasks: int,
+        costs: Tensor,
+        spec: contract.BudgetedMethod | contract.PaperMethod,
+        start: Tensor | None,
+    ) -> None:
+        """`costs` (candidates,); the logits start at `start` (tasks, candidates), or at zero."""
+        self.logits = GateLogits(tasks, len(costs), start).to(costs.device)
+        self.history = GateHistory()
+        self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
+
+    def follow(self, values: Tensor, gradient: Tensor, penalty: Tensor | float = 0.0) -> None:
+        """One step of the logits down dL/dvalues = `gradient`, and `penalty`, which the history leaves out."""
+        self.history.gradient += float(gradient.abs().sum())
+        self._optimiser.zero_grad()
+        values.backward(gradient + penalty)  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "logits": self.logits.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "history": self.history.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.logits.load_state_dict(state["logits"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.history.load_state_dict(state["history"])

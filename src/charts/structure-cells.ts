@@ -1,8 +1,8 @@
 /** What stands in the cells of a structure map: sizes that were chosen, or probabilities at one step of a search. */
 import type { Structure } from "../experiment/records.js";
+import { slotLabel } from "../report/slots.js";
 import type { Gates } from "../runs/gates.js";
 import { probability } from "./numbers.js";
-import { slotLabel } from "./slots.js";
 
 /** A place that the space could use: a layer, and a slot with a kind that may attach there. */
 export interface StructureCell {

@@ -1,9 +1,9 @@
 /** The structure map: layers from bottom to top, slots from left to right, a cell as full as what is chosen or open there. */
 import * as Plot from "@observablehq/plot";
+import { compareSlots, slotLabel } from "../report/slots.js";
 import { defaultWidth, drawFigure, emptyFigure, type FigureOptions } from "./figure.js";
 import { textWidth } from "./labels.js";
 import { accent, background, dim, grid, ink } from "./palette.js";
-import { compareSlots, slotLabel } from "./slots.js";
 import type { StructureCell } from "./structure-cells.js";
 
 export interface StructureMapOptions extends FigureOptions {

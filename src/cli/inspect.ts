@@ -1,29 +1,12 @@
 /** espalier inspect: a model's sites, their shapes, and what each candidate costs. */
-import { stat } from "node:fs/promises";
-import path from "node:path";
-import { EspalierError } from "../errors.js";
 import type { Inspection } from "../experiment/records.js";
-import {
-  type BackboneInput,
-  BackboneSchema,
-  blockSlots,
-  linearSlots,
-  SpaceSchema,
-} from "../experiment/schema/index.js";
-import { launchInProcess } from "../launch/in-process.js";
+import { blockSlots, linearSlots, SpaceSchema } from "../experiment/schema/index.js";
 import { percent } from "../report/numbers.js";
+import { askAbout } from "./model.js";
 import { type CommonOptions, print, printJson } from "./output.js";
-import { progressFor } from "./progress.js";
 
 export async function inspectCommand(model: string, options: CommonOptions): Promise<number> {
-  const backbone = BackboneSchema.parse(await backboneOf(model));
-  const progress = progressFor(options);
-  await using launcher = await launchInProcess({
-    uses: { backbone },
-    onProgress: (line, done) => progress.setUp(line, done),
-    onWarning: (message) => progress.note(`note: ${message}`),
-  }).finally(() => progress.end());
-  const inspection = await launcher.inspect(backbone, wholeSpace);
+  const inspection = await askAbout(model, options, (launcher, backbone) => launcher.inspect(backbone, wholeSpace));
   if (options.json) printJson(inspection);
   else print(inspectionText(model, inspection));
   return 0;
@@ -34,23 +17,6 @@ const wholeSpace = SpaceSchema.parse({
   slots: [...linearSlots, ...blockSlots],
   kinds: [{ kind: "lora" }, { kind: "bottleneck" }],
 });
-
-/** "minilm" and "smollm2" are the embedded models, an existing folder or a path is a folder, anything else a name on the Hub. */
-export async function backboneOf(model: string): Promise<BackboneInput> {
-  if (model === "") {
-    throw new EspalierError("the model's name is empty", {
-      code: "input",
-      mend: "Give minilm, smollm2, a folder, or a name on the Hub.",
-    });
-  }
-  if (model === "minilm" || model === "smollm2") return { source: "embedded", name: model };
-  const isFolder = await stat(model).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
-  if (isFolder || /^[./~]/.test(model)) return { source: "folder", path: path.resolve(model) };
-  return { source: "hub", id: model };
-}
 
 /** One layer stands for those of equal shape: all layers of these families are alike. */
 export function inspectionText(model: string, inspection: Inspection): string {

@@ -1,22 +1,14 @@
 /** espalier kinds: every adapter kind, its equation and source, what it costs on a model, and where it can be taken. */
 import type { KindList } from "../experiment/records.js";
-import { BackboneSchema, KindSchema, kindNames } from "../experiment/schema/index.js";
-import { launchInProcess } from "../launch/in-process.js";
+import { KindSchema, kindNames } from "../experiment/schema/index.js";
 import { percent, short } from "../report/numbers.js";
-import { backboneOf, wrap } from "./inspect.js";
+import { wrap } from "./inspect.js";
+import { askAbout } from "./model.js";
 import { type CommonOptions, print, printJson } from "./output.js";
-import { progressFor } from "./progress.js";
 
 export async function kindsCommand(model: string, options: CommonOptions): Promise<number> {
-  const backbone = BackboneSchema.parse(await backboneOf(model));
-  const progress = progressFor(options);
-  await using launcher = await launchInProcess({
-    uses: { backbone },
-    onProgress: (line, done) => progress.setUp(line, done),
-    onWarning: (message) => progress.note(`note: ${message}`),
-  }).finally(() => progress.end());
   const defaults = kindNames.map((kind) => KindSchema.parse({ kind }));
-  const list = await launcher.kinds(backbone, defaults);
+  const list = await askAbout(model, options, (launcher, backbone) => launcher.kinds(backbone, defaults));
   if (options.json) printJson(list.kinds);
   else print(kindsText(model, list));
   return 0;

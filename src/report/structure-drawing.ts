@@ -1,19 +1,13 @@
 /** A structure as a grid: one row a layer, the highest on top, one column a slot; a cell tells the size chosen there. */
+
 import type { Structure } from "../experiment/records.js";
 import { percent, short } from "./numbers.js";
 import type { Paint } from "./paint.js";
+import { slotLabel } from "./slots.js";
 
-const labels: Record<string, string> = {
-  "attention.query": "query",
-  "attention.key": "key",
-  "attention.value": "value",
-  "attention.output": "output",
-  "mlp.up": "up",
-  "mlp.gate": "gate",
-  "mlp.down": "down",
+/** What would be too wide for a column of the terminal. */
+const narrow: Record<string, string> = {
   attention: "attn",
-  mlp: "mlp",
-  block: "block",
   "attention.norm": "a.norm",
   "mlp.norm": "m.norm",
 };
@@ -47,7 +41,7 @@ export function columnsOf(structure: Structure): Column[] {
     kindsOfSlot.set(slot, (kindsOfSlot.get(slot) ?? new Set()).add(kind));
   }
   return structure.backbone.slots.flatMap((slot) =>
-    [...(kindsOfSlot.get(slot) ?? [])].map((kind) => ({ slot, kind, title: labels[slot] ?? slot })),
+    [...(kindsOfSlot.get(slot) ?? [])].map((kind) => ({ slot, kind, title: narrow[slot] ?? slotLabel(slot) })),
   );
 }
 

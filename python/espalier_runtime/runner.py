@@ -22,9 +22,11 @@ from espalier_runtime.structure.space import build_space
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
+from espalier_runtime.trials.result import failed_result
+from espalier_runtime.trials.start import TrialMethod
 from espalier_runtime.trials.steps import full_step_ms
 from espalier_runtime.trials.summary import summarise
-from espalier_runtime.trials.trial import TrialMethod, failed_result, run_trial
+from espalier_runtime.trials.trial import run_trial
 from espalier_runtime.trials.tuning import tuned_rate
 
 Model = TypeVar("Model", bound=BaseModel)

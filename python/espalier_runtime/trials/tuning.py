@@ -24,8 +24,9 @@ from espalier_runtime.records.json import dumps
 from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.training.checkpoint import TrialCheckpoint, Warn
 from espalier_runtime.training.evaluate import Predictions, predict
+from espalier_runtime.trials.fit import fit_target, seen_by
 from espalier_runtime.trials.prepare import Prepared
-from espalier_runtime.trials.trial import StageReport, TrialMethod, fit_target, seen_by, start_of
+from espalier_runtime.trials.start import StageReport, TrialMethod, start_of
 
 #: A rate's progress is told in so many parts, half of them for its search.
 PARTS = 100

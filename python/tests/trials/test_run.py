@@ -295,7 +295,7 @@ def test_continuing_from_the_search_starts_at_the_searched_weights(tmp_path: Pat
 
 
 def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from espalier_runtime.trials import trial as module
+    from espalier_runtime.trials import start as module
 
     def fails(*_: object) -> None:
         raise TrialError("the gates never moved")

@@ -1,0 +1,112 @@
+"""The fit of a trial, and what the fitted model predicts on the evaluation splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from espalier_runtime.backbone.heads import Head
+from espalier_runtime.baselines.methods import Baseline
+from espalier_runtime.baselines.target import Target
+from espalier_runtime.errors import TrialError
+from espalier_runtime.search.methods import continues
+from espalier_runtime.search.problem import Found
+from espalier_runtime.structure.gates import FixedGates
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.checkpoint import Checkpoint
+from espalier_runtime.training.evaluate import Predictions, predict
+from espalier_runtime.training.loop import TrainReport, train
+from espalier_runtime.training.model import AdaptedModel
+from espalier_runtime.trials.prepare import Prepared
+from espalier_runtime.trials.start import StageReport, TrialMethod
+
+
+@dataclass
+class Fitted:
+    """A trial's model and what was predicted with it."""
+
+    target: Target
+    model: AdaptedModel
+    done: TrainReport
+    predictions: list[Predictions]
+
+
+def fit_target(
+    prepared: Prepared,
+    found: Found | None,
+    target: Target,
+    method: TrialMethod,
+    seed: int,
+    held_out: list[int],
+    report: StageReport,
+    checkpoint: Checkpoint,
+) -> Fitted:
+    """Trains what `target` adapts, from its initial weights, or where the method continues, from the search's."""
+    training = prepared.plan.training
+    warm = found is not None and not isinstance(method, Baseline) and continues(method)
+    searched = found.model if found is not None and warm else None
+    heads = prepared.new_heads(held_out) if searched is None else _heads_of(searched, prepared)
+    model = target.model(prepared.backbone, target.adapters, heads, training.pooling).to(prepared.backbone.device)
+    if searched is not None:
+        model.pool.copy_from(searched.pool)
+    done = train(
+        model,
+        seen_by(prepared, target, prepared.corpus),
+        FixedGates(target.rows),
+        training,
+        seed=seed,
+        epochs=training.epochs,
+        report=lambda step, steps, loss: report("fit", step, steps, loss),
+        held_out=held_out,
+        checkpoint=checkpoint,
+        warn=checkpoint.warn,
+    )
+    return Fitted(target, model, done, [])
+
+
+def seen_by(prepared: Prepared, target: Target, corpus: Corpus) -> Corpus:
+    """Where nothing is adapted, the frozen features stand for the backbone."""
+    return corpus if target.adapters.lowest_layer is not None else corpus.with_features(prepared.features(corpus))
+
+
+def evaluate(
+    prepared: Prepared, fitted: Fitted, splits: Sequence[Corpus], trial: str, report: StageReport
+) -> list[Predictions]:
+    """What the model predicts on each task's split; `trial` is the trial's id.
+
+    Raises TrialError at an output that is not finite.
+    """
+    predictions = []
+    for index, task in enumerate(prepared.tasks):
+        corpus = seen_by(prepared, fitted.target, splits[index])
+        rows, max_tokens = fitted.target.rows, prepared.plan.training.max_tokens
+        predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens))
+        report("evaluate", index + 1, len(prepared.tasks), None)
+    if not all(torch.isfinite(torch.from_numpy(entry.outputs)).all() for entry in predictions):
+        raise TrialError(f"{trial}: the fitted model gives outputs that are not finite")
+    return predictions
+
+
+def hardened_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
+    """Scores of the searched model cut down to its structure, before any fit: the discretisation gap's hard side."""
+    if found is None or found.model is None:
+        return None
+    pool = AdapterPool(found.structure.candidates, prepared.space.kinds, 0)
+    pool.copy_from(found.model.pool)
+    heads = _heads_of(found.model, prepared)
+    model = AdaptedModel(prepared.backbone, pool, heads, prepared.plan.training.pooling).to(prepared.backbone.device)
+    rows = found.structure.gates().to(prepared.backbone.device)
+    return [
+        predict(model, corpus, rows, task.metric, prepared.plan.training.max_tokens).score
+        for task, corpus in zip(prepared.tasks, splits, strict=True)
+    ]
+
+
+def _heads_of(model: AdaptedModel, prepared: Prepared) -> list[tuple[str, Head]]:
+    heads = prepared.new_heads(probe=False)
+    for index, (_, head) in enumerate(heads):
+        head.load_state_dict(model.head(index).state_dict())
+    return heads

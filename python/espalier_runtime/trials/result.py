@@ -1,0 +1,142 @@
+"""A trial's record and its files: gates, predictions, structure, adapter, and the result, which is written last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from espalier_runtime import contract
+from espalier_runtime.export import native
+from espalier_runtime.records.directory import TrialDirectory
+from espalier_runtime.records.files import write_json, write_table
+from espalier_runtime.search.problem import Found, GateHistory
+from espalier_runtime.structure.space import Candidate
+from espalier_runtime.structure.structure import to_record
+from espalier_runtime.training.evaluate import Predictions
+from espalier_runtime.trials.fit import Fitted
+from espalier_runtime.trials.prepare import Prepared
+from espalier_runtime.trials.step_costs import StepCosts, peak_memory_mib
+
+
+def result_of(
+    prepared: Prepared,
+    trial: contract.Trial,
+    found: Found | None,
+    fitted: Fitted,
+    hardened: list[float] | None,
+    seconds: contract.Seconds,
+    costs: StepCosts,
+) -> contract.TrialResult:
+    """The record of a trial that is whole."""
+    target = fitted.target
+    before = target if found is None else found
+    scores = {
+        task.name: {
+            "metric": task.metric,
+            "split": task.evaluation_split,
+            "score": predictions.score,
+            "hardenedBeforeFit": None if hardened is None else hardened[index],
+            "rows": len(predictions.labels),
+            "parameters": target.parameters[task.name],
+        }
+        for index, (task, predictions) in enumerate(zip(prepared.tasks, fitted.predictions, strict=True))
+    }
+    return contract.TrialResult.model_validate(
+        {
+            "version": 1,
+            "trial": trial.id,
+            "method": trial.method,
+            "draw": trial.draw,
+            "seed": trial.seed,
+            "status": "done",
+            "error": None,
+            "tasks": scores,
+            "union": target.union,
+            "lowestLayer": target.adapters.lowest_layer,
+            "steps": {"search": before.steps, "fit": len(fitted.done.losses)},
+            "stepMs": {"search": before.step_ms, "fit": fitted.done.step_ms, "predicted": costs.predicted_ms},
+            "seconds": seconds.model_dump(),
+            "peakMemoryMiB": peak_memory_mib(prepared.backbone.device),
+            "learningRate": prepared.plan.training.learning_rate,
+            "memoryMiB": costs.memory,
+            "gatesAboveHalf": None if found is None else found.gates_above_half,
+        }
+    )
+
+
+def failed_result(trial: contract.Trial, error: str) -> contract.TrialResult:
+    """The record of a trial that must not count."""
+    return contract.TrialResult(
+        version=1,
+        trial=trial.id,
+        method=trial.method,
+        draw=trial.draw,
+        seed=trial.seed,
+        status="failed",
+        error=error,
+        tasks={},
+        union=0,
+        lowest_layer=None,
+        steps=contract.TrialSteps(search=0, fit=0),
+        step_ms=contract.TrialStepMs(search=None, fit=0.0),
+        seconds=contract.Seconds(tune=0.0, search=0.0, fit=0.0, evaluate=0.0),
+        peak_memory_mi_b=0.0,
+        gates_above_half=None,
+    )
+
+
+def write_trial(
+    prepared: Prepared, directory: TrialDirectory, found: Found | None, fitted: Fitted, result: contract.TrialResult
+) -> None:
+    """Writes the trial's files; result.json last, so that its presence says that the trial is whole."""
+    if found is not None and found.history is not None:
+        write_table(
+            directory.gates, _gate_columns(found.history, found.searched or prepared.space.candidates, prepared.names)
+        )
+    write_table(directory.predictions, _prediction_columns(fitted.predictions))
+    if found is None:
+        native.save_weights(directory.adapter, fitted.model)
+    else:
+        structure = to_record(found.structure, prepared.backbone, prepared.space)
+        write_json(directory.structure, structure.model_dump(by_alias=True))
+        native.save(directory.adapter, _card(prepared, structure), fitted.model)
+    write_json(directory.result, result.model_dump(by_alias=True))
+
+
+def _card(prepared: Prepared, structure: contract.Structure) -> native.AdapterCard:
+    return native.AdapterCard(
+        backbone=prepared.plan.backbone,
+        fingerprint=prepared.backbone.fingerprint,
+        structure=structure,
+        kinds=prepared.plan.space.kinds,
+        tasks=[native.TaskCard(task.name, task.kind, task.labels, task.metric) for task in prepared.tasks],
+        pooling=prepared.plan.training.pooling,
+        max_length=prepared.plan.training.max_length,
+    )
+
+
+def _gate_columns(
+    history: GateHistory, candidates: Sequence[Candidate], tasks: Sequence[str]
+) -> dict[str, list[object]]:
+    ids = [candidate.id for candidate in candidates]
+    costs = [candidate.parameters for candidate in candidates]
+    columns: dict[str, list[object]] = {"step": [], "task": [], "candidate": [], "value": [], "parameters": []}
+    for step, values in zip(history.steps, history.values, strict=True):
+        for task, row in zip(tasks, values.tolist(), strict=True):
+            columns["step"] += [step] * len(ids)
+            columns["task"] += [task] * len(ids)
+            columns["candidate"] += ids
+            columns["value"] += row
+            columns["parameters"] += costs
+    return columns
+
+
+def _prediction_columns(predictions: list[Predictions]) -> dict[str, list[object]]:
+    columns: dict[str, list[object]] = {"task": [], "row": [], "label": [], "prediction": [], "outputs": []}
+    for entry in predictions:
+        count = len(entry.labels)
+        columns["task"] += [entry.task] * count
+        columns["row"] += list(range(count))
+        columns["label"] += entry.labels.tolist()
+        columns["prediction"] += entry.predictions.tolist()
+        columns["outputs"] += entry.outputs.tolist()
+    return columns

@@ -1,0 +1,43 @@
+"""What a fitted structure's step was predicted to take, and the memory it is measured to hold."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from espalier_runtime import contract
+from espalier_runtime.search.problem import Found
+from espalier_runtime.trials.fit import Fitted
+from espalier_runtime.trials.prepare import Prepared
+from espalier_runtime.trials.step_memory import peak_bytes
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """What the structure's step was predicted to take, and its memory; None where nothing is adapted."""
+
+    predicted_ms: float | None = None
+    memory: contract.Predicted | None = None
+
+
+def step_costs(prepared: Prepared, found: Found | None, fitted: Fitted, full_ms: float) -> StepCosts:
+    """The costs of a fitted structure; `full_ms` is what a step of the full structure takes in this run."""
+    if found is None or not found.structure.candidates:
+        return StepCosts()
+    chosen = found.structure.candidates
+    everything = range(len(chosen))
+    step = prepared.costs.step.price(chosen).of(everything) / prepared.costs.full_step
+    held = peak_bytes(prepared.work, fitted.model, prepared.work.largest_part)
+    memory = prepared.costs.memory.price(chosen).of(everything)
+    return StepCosts(full_ms * step, contract.Predicted(predicted=memory / 2**20, measured=held / 2**20))
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """On CUDA the most the device held since the process began; on the CPU the process's largest resident size."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device)) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

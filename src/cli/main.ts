@@ -98,7 +98,7 @@ command(
 )
   .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
   .addOption(
-    new Option("--to <format>", "peft holds LoRA; merged is a plain model; native and onnx hold every kind")
+    new Option("--to <format>", "peft holds LoRA or (IA)^3; merged is a plain model; native and onnx hold every kind")
       .choices(exportFormats)
       .default("peft"),
   )

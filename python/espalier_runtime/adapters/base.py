@@ -42,9 +42,9 @@ class AdapterKind(ABC):
 
     `equation` in one line; `source` its paper. `slots`: where it may attach. `sizes`: units a site may have, growing;
     each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it is
-    affine in a linear's input, so that it can be folded into the linear. `peft`: PEFT's name for it, None where PEFT
-    cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters of it in one
-    module would not simply add up.
+    affine in a linear's input, or in a norm's output, so that it can be folded into the module. `peft`: PEFT's name for
+    it, None where PEFT cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters
+    of it in one module would not simply add up.
     """
 
     name: str

@@ -101,6 +101,7 @@ NORM_TUNING = VectorKind(
     source="arXiv 2106.10199, norms",
     equation="(1 + u) . h + b",
     slots=NORM_SLOTS,
+    mergeable=True,
     scales=True,
     shifts=True,
 )

@@ -1,1 +1,1 @@
-"""Takes an adapter away: native, which holds every kind; PEFT, which holds LoRA; merged; ONNX."""
+"""Takes an adapter away: native, which holds every kind; PEFT, which holds LoRA or (IA)^3; merged; ONNX."""

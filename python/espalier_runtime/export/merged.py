@@ -4,7 +4,8 @@ Whatever adapts a linear h = W x + b and is itself affine in x leaves an affine 
 
     b' = f(0)        W' e_i = f(e_i) - f(0)        with LoRA:  W' = W + s B A
 
-f is evaluated as it runs, in float64, so that nothing here knows the kinds. What is not affine cannot be folded.
+f is evaluated as it runs, in float64, so that nothing here knows the kinds. A norm is folded alike (export/norms.py).
+What is not affine cannot be folded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,7 @@ from espalier_runtime.adapters.attach import attached
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.head import write_head
 from espalier_runtime.export.native import LoadedAdapter
+from espalier_runtime.export.norms import fold_norm, is_norm
 from espalier_runtime.records.files import write_text
 
 #: How far f may be from affine, relative to its largest output: rounding in float64 is far below it.
@@ -43,15 +46,17 @@ def write_merged(adapter: LoadedAdapter, task: str, folder: Path) -> None:
 
 @contextmanager
 def folded(adapter: LoadedAdapter, task: str) -> Iterator[None]:
-    """Within the context the backbone's own linears do what `task` made of them."""
-    linears = fold(adapter, task)
+    """Within the context the backbone's own linears and norms do what `task` made of them."""
+    from transformers.pytorch_utils import Conv1D
+
+    weights = fold(adapter, task)
     model = adapter.backbone.model
     before: dict[str, dict[str, Tensor]] = {}
     try:
-        for path, (weight, bias) in linears.items():
+        for path, (weight, bias) in weights.items():
             module = model.get_submodule(path)
             before[path] = {name: value.detach().clone() for name, value in module.named_parameters(recurse=False)}
-            _set(module, weight if isinstance(module, nn.Linear) else weight.t(), bias)
+            _set(module, weight.t() if isinstance(module, Conv1D) else weight, bias)
         yield
     finally:
         for path, values in before.items():
@@ -60,9 +65,9 @@ def folded(adapter: LoadedAdapter, task: str) -> Iterator[None]:
 
 
 def fold(adapter: LoadedAdapter, task: str) -> dict[str, tuple[Tensor, Tensor]]:
-    """(W', b') in float64 of each linear that `task` adapts, by the module's path; W' (outputs, inputs).
+    """(W', b') in float64 of each linear and norm that `task` adapts, by the module's path; W' (outputs, inputs).
 
-    Raises InputError, naming kinds and sites, where what the task uses there is not affine or the module no linear.
+    Raises InputError, naming kinds and sites, where what the task uses there is not affine, or the module neither.
     """
     gates = adapter.gates(task)
     members: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -82,7 +87,7 @@ def fold(adapter: LoadedAdapter, task: str) -> dict[str, tuple[Tensor, Tensor]]:
             folded[path] = whole
     if refused:
         raise InputError(
-            f'export: the adapter of "{task}" cannot be folded into the model\'s linears: '
+            f'export: the adapter of "{task}" cannot be folded into the model\'s weights: '
             + "; ".join(f"{kind} at {', '.join(sites)}" for kind, sites in refused.items()),
             mend="Export it with --to native, which holds every kind, or --to onnx.",
         )
@@ -91,36 +96,44 @@ def fold(adapter: LoadedAdapter, task: str) -> dict[str, tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def _affine(adapter: LoadedAdapter, path: str, gates: Tensor) -> tuple[Tensor, Tensor] | None:
-    """(W', b') of the module at `path` as it runs under `gates`; None where it is no linear with room for them."""
+    """(W', b') of the module at `path` as it runs under `gates`; None where it has no room for them."""
     from transformers.pytorch_utils import Conv1D
 
     model, pool = adapter.backbone.model, adapter.model.pool
     module = model.get_submodule(path)
-    if not isinstance(module, nn.Linear | Conv1D):
+    if not (isinstance(module, nn.Linear | Conv1D) or is_norm(module)):
         return None
     pool.use(gates)
     here = [group for group in pool.members() if group.site.module == path]
-    # A kind that reads more than this linear's input cannot run alone, even shut.
+    # A kind that reads more than this module's input cannot run alone, even shut.
     groups = [group for group in here if group.kind.mergeable]
     others = [group for group in here if not group.kind.mergeable]
     if not groups or any(group.gates is None or bool((group.gates != 0).any()) for group in others):
         pool.use(None)
         return None
     dtypes = [(part, next(part.parameters()).dtype) for part in (module, *groups)]
-    width = groups[0].site.inputs
     generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(1, 4, width, dtype=torch.float64, generator=generator).to(adapter.backbone.device)
+    probe = torch.randn(1, 4, groups[0].site.inputs, dtype=torch.float64, generator=generator)
+    probe = probe.to(adapter.backbone.device)
     try:
         for part, _ in dtypes:
             part.to(torch.float64)
         with attached(model, groups):
-            bias = module(torch.zeros_like(probe[:, :1]))[0, 0]
-            weight = (module(torch.eye(width, dtype=torch.float64, device=probe.device).unsqueeze(0))[0] - bias).t()
             wanted = module(probe)
+            if isinstance(module, nn.Linear | Conv1D):
+                return _linear(module, probe, wanted)
+        return fold_norm(model, path, groups, probe, wanted)
     finally:
         pool.use(None)
         for part, dtype in dtypes:
             part.to(dtype)
+
+
+def _linear(module: Any, probe: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor] | None:
+    """(W', b') of an adapted linear, which gives `wanted` for `probe`; None where that is not affine."""
+    bias = module(torch.zeros_like(probe[:, :1]))[0, 0]
+    identity = torch.eye(probe.shape[-1], dtype=probe.dtype, device=probe.device)
+    weight = (module(identity.unsqueeze(0))[0] - bias).t()
     error = float((probe @ weight.t() + bias - wanted).abs().max())
     if error > AFFINE_TOLERANCE * max(1.0, float(wanted.abs().max())):
         return None

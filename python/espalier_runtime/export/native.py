@@ -24,6 +24,7 @@ from espalier_runtime.export.texts import Texts, batch_of, paired
 from espalier_runtime.export.versioned import read_versioned
 from espalier_runtime.records.files import write_atomic, write_json
 from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import Candidate
 from espalier_runtime.structure.structure import Structure, from_record
 from espalier_runtime.training.model import AdaptedModel
 
@@ -123,6 +124,12 @@ class LoadedAdapter:
         """Gates (1, candidates): those that `task` uses, or, for None, all that any task uses."""
         rows = self.structure.gates().to(self.backbone.device)
         return (rows > 0).float().amax(0, keepdim=True) if task is None else rows[self.index(task)].unsqueeze(0)
+
+    def used(self, task: str | None) -> list[tuple[int, Candidate, float]]:
+        """(index, candidate, share) of what `task`, or any task, uses."""
+        shares = self.gates(task).squeeze(0).tolist()
+        pairs = zip(self.structure.candidates, shares, strict=True)
+        return [(index, candidate, share) for index, (candidate, share) in enumerate(pairs) if share > 0]
 
     def states(self, task: str | None, texts: Texts, gates: Tensor | None = None) -> Tensor:
         """Pooled states (rows, hidden) under the gates (1, candidates) of `task`, or under those given."""

@@ -1,126 +1,70 @@
-"""LoRA candidates as a plain PEFT adapter: of one task, or of all tasks together.
+"""A plain PEFT adapter of one task, or of all tasks together: of LoRA or of (IA)^3, which PEFT keeps apart.
 
-At a linear, the chosen chunks of total rank r stack to one A (r, inputs) and one B (outputs, r); PEFT computes
-h + (alpha / r) B A x, so alpha = s r. Where a projection is shared by several slots, such as GPT-2's query, key and
-value, those of each slot stack too, and B is zero outside the slot's own outputs. Ranks differ from site to site:
-`rank_pattern` and `alpha_pattern` carry them.
+What a task uses beside them is left out, and told.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from espalier_runtime.adapters.group import AdapterGroup
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.head import write_head
 from espalier_runtime.export.native import LoadedAdapter
+from espalier_runtime.export.peft_ia3 import write_ia3
+from espalier_runtime.export.peft_lora import write_lora
 from espalier_runtime.records.files import write_text
-from espalier_runtime.structure.space import Candidate
 
-
-@dataclass(frozen=True)
-class SiteLora:
-    """The LoRA of one linear: A (r, inputs), B (outputs, r), and s."""
-
-    module: str
-    down: Tensor
-    up: Tensor
-    scale: float
+#: The kinds that PEFT holds, and what writes each.
+WRITERS: dict[str, Callable[[LoadedAdapter, str | None, Path], None]] = {"lora": write_lora, "ia3": write_ia3}
 
 
 def write_peft(adapter: LoadedAdapter, task: str | None, folder: Path) -> list[str]:
-    """Writes the adapter of `task`, or of all tasks, into `folder`; returns the kinds that PEFT cannot hold.
+    """Writes the adapter of `task`, or of all tasks, into `folder`; returns the kinds that are left out.
 
-    The task's head, which PEFT has no place for, is written beside it.
-    Raises InputError where there is no LoRA.
+    The task's head, which PEFT has no place for, is written beside it. Raises InputError as `peft_kind`.
     """
-    sites = task_loras(adapter, task)
-    if not sites:
-        whose = "these tasks" if task is None else f'"{task}"'
+    kind = peft_kind(adapter, task)
+    WRITERS[kind](adapter, task, folder)
+    write_head(folder, adapter, task, "peft")
+    write_text(folder / "README.md", _readme(adapter, task, kind))
+    return sorted(kinds_of_task(adapter, task) - {kind})
+
+
+def peft_kind(adapter: LoadedAdapter, task: str | None) -> str:
+    """The kind that a PEFT adapter of `task` holds. Raises InputError where it uses none that PEFT has, or two."""
+    held = [kind for kind in WRITERS if kind in kinds_of_task(adapter, task)]
+    whose = "these tasks" if task is None else f'"{task}"'
+    if not held:
         raise InputError(
-            f"export: the structure of {whose} holds no LoRA, and PEFT cannot hold the other kinds",
+            f"export: the structure of {whose} holds neither {' nor '.join(WRITERS)}, and PEFT has no other kind",
             mend="Export it with --to native.",
         )
-    _write(adapter, sites, folder)
-    write_head(folder, adapter, task, "peft")
-    write_text(folder / "README.md", _readme(adapter, task))
-    return sorted(
-        {candidate.kind for candidate, share in _shares(adapter, task) if share > 0 and candidate.kind != "lora"}
-    )
+    if len(held) > 1:
+        raise InputError(
+            f"export: the structure of {whose} holds {' and '.join(held)}, and a PEFT adapter is of one type",
+            mend="Export it with --to merged, which folds both into the weights, or with --to native or --to onnx.",
+        )
+    return held[0]
+
+
+def kinds_of_task(adapter: LoadedAdapter, task: str | None) -> set[str]:
+    """The kinds that `task`, or any task, uses."""
+    return {candidate.kind for _, candidate, _ in adapter.used(task)}
 
 
 def peft_gates(adapter: LoadedAdapter, task: str | None) -> Tensor:
     """The gates (1, candidates) of what the PEFT adapter holds: those of `task` with the other kinds shut."""
-    held = torch.tensor([candidate.kind == "lora" for candidate in adapter.structure.candidates])
+    kind = peft_kind(adapter, task)
+    held = torch.tensor([candidate.kind == kind for candidate in adapter.structure.candidates])
     return adapter.gates(task) * held.to(adapter.backbone.device)
 
 
-def task_loras(adapter: LoadedAdapter, task: str | None) -> list[SiteLora]:
-    """The LoRA of each linear that `task`, or any task, adapts; a path's share in a mix goes into its B."""
-    parts: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    scales: dict[str, float] = {}
-    for index, (candidate, share) in enumerate(_shares(adapter, task)):
-        if share > 0 and candidate.kind == "lora":
-            group, units = adapter.model.pool.units(index)
-            assert isinstance(group, AdapterGroup)
-            up = share * candidate.site.spread(group.up.detach()[:, units].t()).t()
-            parts[candidate.site.module].append((group.down.detach()[units], up))
-            scales[candidate.site.module] = group.kind.scale
-    return [
-        SiteLora(
-            module,
-            torch.cat([down for down, _ in chunks]).cpu().contiguous(),
-            torch.cat([up for _, up in chunks], dim=1).cpu().contiguous(),
-            scales[module],
-        )
-        for module, chunks in parts.items()
-    ]
-
-
-def _shares(adapter: LoadedAdapter, task: str | None) -> list[tuple[Candidate, float]]:
-    return list(zip(adapter.structure.candidates, adapter.gates(task).squeeze(0).tolist(), strict=True))
-
-
-def _write(adapter: LoadedAdapter, sites: list[SiteLora], folder: Path) -> None:
-    from peft import LoraConfig
-    from safetensors.torch import save_file
-
-    ranks = [len(site.down) for site in sites]
-    usual = max(set(ranks), key=ranks.count)
-    scale = sites[0].scale
-    config = LoraConfig(
-        task_type="FEATURE_EXTRACTION",
-        base_model_name_or_path=adapter.backbone.reference,
-        inference_mode=True,
-        r=usual,
-        lora_alpha=scale * usual,
-        lora_dropout=0.0,
-        bias="none",
-        target_modules=[site.module for site in sites],
-        rank_pattern={_exactly(s.module): len(s.down) for s in sites if len(s.down) != usual},
-        alpha_pattern={_exactly(s.module): s.scale * len(s.down) for s in sites if len(s.down) != usual},
-    )
-    config.save_pretrained(str(folder))
-    weights = {}
-    for site in sites:
-        weights[f"base_model.model.{site.module}.lora_A.weight"] = site.down
-        weights[f"base_model.model.{site.module}.lora_B.weight"] = site.up
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-
-
-def _exactly(module: str) -> str:
-    """PEFT reads a pattern's key as a regular expression that the end of a module's name must match."""
-    return f"^{re.escape(module)}"
-
-
-def _readme(adapter: LoadedAdapter, task: str | None) -> str:
+def _readme(adapter: LoadedAdapter, task: str | None, kind: str) -> str:
     config = json.dumps(adapter.backbone.reference)
     whose = "all tasks together" if task is None else f"the task {task}"
     head = (
@@ -135,9 +79,10 @@ from espalier_runtime.export.load import load
 load(".").predict(["a text"])
 ```"""
     )
-    return f"""# LoRA adapter of {whose}
+    title, learned = {"lora": ("LoRA", "places and ranks"), "ia3": ("(IA)^3", "places")}[kind]
+    return f"""# {title} adapter of {whose}
 
-A plain PEFT adapter whose places and ranks Espalier learned. The base model is {config}.
+A plain PEFT adapter whose {learned} Espalier learned. The base model is {config}.
 
 ```python
 from peft import PeftModel

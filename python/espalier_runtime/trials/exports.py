@@ -17,7 +17,7 @@ from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import fresh, native
 from espalier_runtime.export.merged import write_merged
 from espalier_runtime.export.onnx import write_onnx
-from espalier_runtime.export.peft import peft_gates, write_peft
+from espalier_runtime.export.peft import WRITERS, kinds_of_task, peft_gates, write_peft
 from espalier_runtime.export.texts import Texts
 from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.files import write_json
@@ -154,20 +154,23 @@ def _source(plan: contract.Plan, directory: RunDirectory, trial: str | None) -> 
 def _wanted(
     adapter: native.LoadedAdapter, names: Sequence[str], task: str | None, to: Format | Literal["auto"]
 ) -> list[str | None]:
-    """The tasks to export; None stands for their union, which tasks that mix paths by shares have not."""
+    """The tasks to export; None stands for their union.
+
+    There is none where tasks mix paths by shares, or use kinds of which a PEFT adapter holds only one.
+    """
     if task is not None:
         return [task]
     whole = all(share in (0, 1) for row in adapter.structure.rows for share in row)
-    together = whole and len(names) > 1 and _format(adapter, None, to) == "peft"
+    one_form = len(WRITERS.keys() & kinds_of_task(adapter, None)) == 1
+    together = whole and one_form and len(names) > 1 and _format(adapter, None, to) == "peft"
     return [*names, None] if together else list(names)
 
 
 def _format(adapter: native.LoadedAdapter, task: str | None, to: Format | Literal["auto"]) -> Format:
     if to != "auto":
         return to
-    structure = adapter.structure
-    kinds = {entry.kind for entry in (structure.candidates if task is None else structure.of_task(task))}
-    return "peft" if kinds == {"lora"} else "native"
+    kinds = kinds_of_task(adapter, task)
+    return "peft" if len(kinds) == 1 and kinds <= WRITERS.keys() else "native"
 
 
 def _write(

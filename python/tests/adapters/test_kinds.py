@@ -210,12 +210,12 @@ def test_two_pools_cannot_be_attached_at_one_site(some_family: str, spec: contra
             pass
 
 
-def test_folds_into_the_frozen_linears_where_the_kind_says_so(some_family: str, spec: contract.Space) -> None:
+def test_folds_into_the_frozen_weights_where_the_kind_says_so(some_family: str, spec: contract.Space) -> None:
     backbone, space, pool = make(some_family, spec)
     randomise(pool)
     gates = torch.ones(1, len(space.candidates))
     adapter: Any = SimpleNamespace(backbone=backbone, model=SimpleNamespace(pool=pool))
-    shifts = {"bitfit", "grasp", "stochGrasp"}
+    shifts = {"bitfit", "grasp", "stochGrasp", "normTuning"}
     for module in pool.members():
         if sum(other.site.module == module.site.module for other in pool.members()) > 1:
             continue  # a module's adapters fold together or not at all

@@ -41,6 +41,8 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
     specs = {
         "lora": {"kind": "lora", "ranks": [1, 2], "scale": 2.0},
         "bottleneck": {"kind": "bottleneck", "sizes": [2], "activation": "gelu", "scale": 1.0},
+        "ia3": {"kind": "ia3"},
+        "normTuning": {"kind": "normTuning"},
     }
     training = {
         "epochs": 1,
@@ -78,7 +80,7 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
                 {"name": "score", "kind": "regression", **files},
             ],
             "space": {
-                "slots": ["attention.query", "mlp.down", "mlp"],
+                "slots": ["attention.key" if "ia3" in kinds else "attention.query", "mlp.down", "mlp"],
                 "layers": [1, 4],
                 "kinds": [specs[kind] for kind in kinds],
             },
@@ -100,8 +102,9 @@ def planted(root: Path, backbone: Backbone, *kinds: str) -> tuple[contract.Plan,
     structure = Structure("uniform", TASKS, 100_000, chosen, rows, tuple(tuple(1.0 for _ in chosen) for _ in TASKS))
     torch.manual_seed(5)
     pool = AdapterPool(chosen, kinds_of(given.space.kinds), 0)
-    for group in pool.members():
-        torch.nn.init.normal_(group.up, std=0.05)
+    for name, weight in pool.named_parameters():
+        if not name.endswith("down"):
+            torch.nn.init.normal_(weight, std=0.05)
     heads = [("intent", Head(backbone.hidden, 3)), ("score", Head(backbone.hidden, 1, location=2.5, scale=1.5))]
     for _, head in heads:
         torch.nn.init.normal_(head.linear.weight, std=0.3)
@@ -224,6 +227,49 @@ def test_folding_gives_w_plus_s_b_a_and_leaves_the_backbone_as_it_was(
         torch.testing.assert_close(weight, wanted, rtol=0, atol=1e-13)
         torch.testing.assert_close(bias, linear.bias.double(), rtol=0, atol=1e-13)
     export_trial(given, directory, "merged", backbone=minilm)
+    assert weights_fingerprint(minilm.model) == minilm.fingerprint
+
+
+def test_ia3_is_exported_as_pefts_ia3(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "ia3")
+    made = export_trial(given, directory, "auto", backbone=minilm)
+    assert [(entry.task, entry.to, entry.left_out) for entry in made] == [
+        ("intent", "peft", []),
+        ("score", "peft", []),
+        (None, "peft", []),
+    ]
+    assert all(entry.max_difference < 1e-5 for entry in made)
+    config = json.loads((Path(made[0].path) / "adapter_config.json").read_text())
+    assert (config["peft_type"], sorted(config["feedforward_modules"])) == (
+        "IA3",
+        ["encoder.layer.1.output.dense", "encoder.layer.4.output.dense"],
+    )
+
+
+def test_lora_beside_ia3_is_refused_by_peft_with_what_holds_both(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", "ia3")
+    with pytest.raises(InputError, match='the structure of "intent" holds lora and ia3') as caught:
+        export_trial(given, directory, "peft", backbone=minilm)
+    assert all(to in str(caught.value.mend) for to in ("--to merged", "--to native", "--to onnx"))
+    made = export_trial(given, directory, "merged", backbone=minilm)
+    assert all(entry.max_difference < 1e-5 for entry in made)
+    assert [entry.to for entry in export_trial(given, directory, "auto", backbone=minilm)] == ["native", "native"]
+
+
+def test_a_tuned_norm_is_folded_into_its_weight_and_bias(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", "normTuning")
+    adapter = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    weights = fold(adapter, "intent")
+    tuned = [group for group in adapter.model.pool.members() if group.kind.name == "normTuning"]
+    assert len(tuned) == 2
+    for group in tuned:
+        norm: Any = minilm.model.get_submodule(group.site.module)
+        weight, bias = weights[group.site.module]
+        scale, shift = 1 + group.scale[0].double(), group.shift[0].double()
+        torch.testing.assert_close(weight, norm.weight.double() * scale, rtol=0, atol=1e-13)
+        torch.testing.assert_close(bias, norm.bias.double() * scale + shift, rtol=0, atol=1e-13)
+    (made,) = export_trial(given, directory, "merged", task="intent", backbone=minilm)
+    assert made.max_difference < 1e-5
     assert weights_fingerprint(minilm.model) == minilm.fingerprint
 
 

@@ -17,6 +17,12 @@ import {
   TuningSchema,
 } from "../src/experiment/records.js";
 import { ExperimentSchema, PlanSchema } from "../src/experiment/schema/index.js";
+import {
+  ComparisonTableSchema,
+  GateTableSchema,
+  PredictionTableSchema,
+  ResultTableSchema,
+} from "../src/experiment/tables.js";
 import { ensurePython } from "../src/provision/index.js";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -30,6 +36,10 @@ const contract = z
     trialResult: TrialResultSchema,
     tuning: TuningSchema,
     runRecord: RunRecordSchema,
+    resultTable: ResultTableSchema,
+    comparisonTable: ComparisonTableSchema,
+    predictionTable: PredictionTableSchema,
+    gateTable: GateTableSchema,
   })
   .meta({ id: "Contract" });
 

@@ -6,12 +6,14 @@ import type { ExperimentDefinition } from "./experiment/define.js";
 import { planExperiment } from "./experiment/plan.js";
 import type { Event, RunRecord, Structure } from "./experiment/records.js";
 import type { ExperimentInput, Plan } from "./experiment/schema/index.js";
+import type { ComparisonTableRow, PredictionTableRow, ResultTableRow } from "./experiment/tables.js";
 import { earlyEnd } from "./launch/early-end.js";
 import { type InProcessOptions, launchInProcess } from "./launch/in-process.js";
 import type { LaunchOptions } from "./launch/launcher.js";
 import { followEvents } from "./runs/follow.js";
 import { createRunDirectory, files } from "./runs/layout.js";
 import { readPlan, readRecord, readStructure } from "./runs/read.js";
+import { readComparisonTable, readPredictions, readResultTable } from "./runs/tables.js";
 
 export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "directory" | "uses"> {
   /** The folder that takes the run's directory; default: runs. */
@@ -61,6 +63,12 @@ export interface OpenRun {
   plan(): Promise<Plan>;
   /** Undefined until the run has ended. */
   record(): Promise<RunRecord | undefined>;
+  /** The rows of results.parquet; undefined until the run has ended. */
+  results(): Promise<ResultTableRow[] | undefined>;
+  /** The rows of comparisons.parquet; undefined until the run has ended. */
+  comparisons(): Promise<ComparisonTableRow[] | undefined>;
+  /** What a trial predicted for each row of the evaluation splits; undefined until the trial is done. */
+  predictions(trial: string): Promise<PredictionTableRow[] | undefined>;
   /** The structure that a trial found; undefined until the trial has ended. */
   structure(trial: string): Promise<Structure | undefined>;
   /** All events from the first on; waits for more while the run is written. */
@@ -73,6 +81,9 @@ export function openRun(directory: string): OpenRun {
     directory: path.resolve(directory),
     plan: () => readPlan(directory),
     record: () => readRecord(directory),
+    results: () => readResultTable(directory),
+    comparisons: () => readComparisonTable(directory),
+    predictions: (trial) => readPredictions(directory, trial),
     structure: (trial) => readStructure(directory, trial),
     events: (signal) => followEvents(directory, signal),
   };

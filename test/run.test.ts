@@ -2,7 +2,18 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { baselines, budget, defineExperiment, type Event, model, openRun, run, search, task } from "../src/index.js";
+import {
+  baselines,
+  budget,
+  defineExperiment,
+  type Event,
+  model,
+  openRun,
+  openStore,
+  run,
+  search,
+  task,
+} from "../src/index.js";
 
 // Python and PyTorch start anew, on a machine that other tests load as well.
 vi.setConfig({ testTimeout: 300_000 });
@@ -47,6 +58,17 @@ test("a run tells its events to its caller and to whoever follows the directory,
   expect(structure?.parameters.union).toBe(record.rows[0]?.parameters.union);
   expect(await opened.structure("none-such")).toBeUndefined();
   expect(await readdir(record.run)).toContain("report.html");
+
+  await using store = await openStore(folder);
+  const inRun = { run: path.basename(record.run) };
+  const results = (await opened.results())!;
+  expect(results.map(({ method, mean }) => [method, mean])).toEqual(record.rows.map((row) => [row.method, row.mean]));
+  expect(results.map((row) => ({ ...inRun, ...row }))).toEqual(await store.results());
+  const comparisons = (await opened.comparisons())!;
+  expect(comparisons.map((row) => ({ ...inRun, ...row }))).toEqual(await store.comparisons());
+  const predictions = (await opened.predictions("head-seed0"))!;
+  const right = predictions.filter(({ label, prediction }) => label === prediction).length / predictions.length;
+  expect(right).toBeCloseTo(results[1]!.mean!, 12);
 });
 
 test("a run that is stopped before it begins leaves nothing behind", async () => {

@@ -1451,6 +1451,173 @@ class Export(BaseModel):
     ] = []
 
 
+class ResultTable(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: Annotated[str, Field(description="the task's name")]
+    method: Annotated[str, Field(description="the method's name in the experiment")]
+    metric: Annotated[
+        Literal["accuracy", "f1", "matthews", "pearson", "spearman"],
+        Field(description="what the score is; larger is better"),
+    ]
+    mean: Annotated[
+        float | None,
+        Field(description="score, mean over seeds; null where every trial failed"),
+    ]
+    ci95_low: Annotated[
+        float | None,
+        Field(
+            description="lower end of the 95 % interval over seeds; null with fewer than two"
+        ),
+    ]
+    ci95_high: Annotated[
+        float | None, Field(description="its upper end; null with fewer than two")
+    ]
+    seeds: Annotated[int, Field(description="seeds of which a trial finished")]
+    split: Annotated[
+        Literal["validation", "test"], Field(description="the rows that were scored")
+    ]
+    parameters_task: Annotated[
+        float,
+        Field(
+            description="trainable parameters that the task uses, the head's not counted, mean"
+        ),
+    ]
+    parameters_union: Annotated[
+        float, Field(description="those that any task uses, mean")
+    ]
+    parameters_fraction: Annotated[
+        float, Field(description="the union as a share of the backbone, 0 to 1")
+    ]
+    step_ms_predicted: Annotated[
+        float | None,
+        Field(
+            description="milliseconds that a step of the fit was predicted to take, median; null where nothing was predicted"
+        ),
+    ]
+    step_ms_measured: Annotated[
+        float | None,
+        Field(
+            description="milliseconds a step of the fit, median; null where every trial failed"
+        ),
+    ]
+    seconds_tune: Annotated[
+        float,
+        Field(
+            description="seconds of the sweep of learning rates, once a method; 0 without one"
+        ),
+    ]
+    seconds_search: Annotated[
+        float, Field(description="seconds of one trial's search, mean")
+    ]
+    seconds_fit: Annotated[float, Field(description="seconds of one trial's fit, mean")]
+    seconds_evaluate: Annotated[
+        float, Field(description="seconds of one trial's evaluation, mean")
+    ]
+    peak_memory_mi_b: Annotated[
+        float,
+        Field(description="MiB that the process, on CUDA the device, held at most"),
+    ]
+    memory_mi_b_predicted: Annotated[
+        float | None,
+        Field(
+            description="MiB that a training step's tensors were predicted to take, median; null where there is no structure"
+        ),
+    ]
+    memory_mi_b_measured: Annotated[
+        float | None,
+        Field(
+            description="MiB that they took, median; null where there is no structure"
+        ),
+    ]
+    hardened_before_fit: Annotated[
+        float | None,
+        Field(
+            description="score of the searched model, hardened, before it is fitted; null where no search trained weights"
+        ),
+    ]
+    lowest_layer: Annotated[
+        float | None,
+        Field(
+            description="the lowest layer that carries an adapter, from 0, mean; null where nothing is adapted"
+        ),
+    ]
+    failed: Annotated[int, Field(description="trials that failed")]
+    learning_rate: Annotated[
+        float | None,
+        Field(description="what the fit was trained at; null where every trial failed"),
+    ]
+
+
+class ComparisonTable(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: Annotated[str, Field(description="the task's name")]
+    a: Annotated[str, Field(description="the answer: the experiment's first method")]
+    b: Annotated[str, Field(description="the rival that it is compared with")]
+    difference: Annotated[
+        float,
+        Field(description="score of a less score of b, paired by seed and by item"),
+    ]
+    ci95_low: Annotated[
+        float, Field(description="lower end of the difference's 95 % interval")
+    ]
+    ci95_high: Annotated[float, Field(description="its upper end")]
+    p: Annotated[float, Field(description="two-sided, before correction")]
+    p_adjusted: Annotated[
+        float, Field(description="Holm-corrected over all comparisons of the run")
+    ]
+    verdict: Annotated[
+        Literal["better", "worse", "cannot be told apart"],
+        Field(description="of a against b, at an adjusted p of 0.05"),
+    ]
+
+
+class PredictionTable(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: Annotated[str, Field(description="the task's name")]
+    row: Annotated[int, Field(description="place in the evaluation split, from 0")]
+    label: Annotated[float, Field(description="true class index or value")]
+    prediction: Annotated[float, Field(description="predicted class index or value")]
+    outputs: Annotated[
+        list[float],
+        Field(
+            description="logits in the order of the classes, or the one value of a regression"
+        ),
+    ]
+
+
+class GateTable(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    step: Annotated[int, Field(description="step of the search, from 0")]
+    task: Annotated[str, Field(description="the task's name")]
+    candidate: Annotated[
+        str,
+        Field(
+            description="site, kind and chunk, such as layers.3.attention.query/lora[4:8]"
+        ),
+    ]
+    value: Annotated[
+        float, Field(description="the gate's probability, or the candidate's score")
+    ]
+    parameters: Annotated[
+        int | None,
+        Field(
+            description="what the candidate costs; null in runs that did not record it"
+        ),
+    ]
+
+
 class Mapping(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2185,6 +2352,10 @@ class Contract(BaseModel):
     trial_result: Annotated[TrialResult, Field(alias="trialResult")]
     tuning: Tuning
     run_record: Annotated[RunRecord, Field(alias="runRecord")]
+    result_table: Annotated[ResultTable, Field(alias="resultTable")]
+    comparison_table: Annotated[ComparisonTable, Field(alias="comparisonTable")]
+    prediction_table: Annotated[PredictionTable, Field(alias="predictionTable")]
+    gate_table: Annotated[GateTable, Field(alias="gateTable")]
 
 
 class Model(RootModel[Contract]):

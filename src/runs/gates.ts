@@ -1,10 +1,8 @@
 /** Reads what a search recorded of its gates. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { parquetReadObjects } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
-import { EspalierError } from "../errors.js";
+import { type GateTableRow, GateTableSchema } from "../experiment/tables.js";
 import { files } from "./layout.js";
+import { readTable } from "./tables.js";
 
 export interface GateCandidate {
   /** Such as layers.3.attention.query. */
@@ -35,41 +33,19 @@ export interface Gates {
  */
 export async function readGates(directory: string, trial: string): Promise<Gates | undefined> {
   const file = path.join(directory, files.gates(trial));
-  const bytes = await readFile(file).catch(() => undefined);
-  if (bytes === undefined) return undefined;
-  try {
-    const { buffer, byteOffset, byteLength } = bytes;
-    const rows = await parquetReadObjects({ file: buffer.slice(byteOffset, byteOffset + byteLength), compressors });
-    return gatesOf(rows as unknown as GateRow[]);
-  } catch (cause) {
-    throw new EspalierError(`${file}: cannot be read: ${(cause as Error).message}`, {
-      code: "input",
-      mend: "The trial is damaged; run it again.",
-      cause,
-    });
-  }
-}
-
-export interface GateRow {
-  step: number | bigint;
-  task: string;
-  candidate: string;
-  value: number;
-  parameters?: number | bigint | null;
+  const rows = await readTable(file, GateTableSchema);
+  return rows === undefined ? undefined : gatesOf(rows);
 }
 
 /** The same from rows, one for each step, task and candidate. */
-export function gatesOf(rows: readonly GateRow[]): Gates {
+export function gatesOf(rows: readonly GateTableRow[]): Gates {
   const steps = new Index<number>();
   const tasks = new Index<string>();
   const ids = new Index<string>();
   const gates: Gates = { steps: steps.entries, tasks: tasks.entries, candidates: [], values: [] };
   for (const { step, task, candidate, value, parameters } of rows) {
-    const [s, t, c] = [steps.of(Number(step)), tasks.of(task), ids.of(candidate)];
-    gates.candidates[c] ??= {
-      ...parseCandidate(candidate),
-      parameters: parameters == null ? null : Number(parameters),
-    };
+    const [s, t, c] = [steps.of(step), tasks.of(task), ids.of(candidate)];
+    gates.candidates[c] ??= { ...parseCandidate(candidate), parameters };
     gates.values[s] ??= [];
     gates.values[s][t] ??= [];
     gates.values[s][t][c] = value;

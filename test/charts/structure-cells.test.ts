@@ -57,7 +57,9 @@ describe("the cells of gates", () => {
   });
 
   test("that did not record what candidates cost have no spending", () => {
-    expect(spendingOf("t", gatesOf([{ step: 0, task: "a", candidate: id(0, 1), value: 1 }]))).toBeUndefined();
+    expect(
+      spendingOf("t", gatesOf([{ step: 0, task: "a", candidate: id(0, 1), value: 1, parameters: null }])),
+    ).toBeUndefined();
   });
 });
 

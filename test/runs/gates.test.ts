@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 describe("gates", () => {
-  test("are read as Python's records.files.write_table writes them", async () => {
+  test("are read as Python writes them", async () => {
     await copyFile(
       path.join(import.meta.dirname, "..", "fixtures", "gates.parquet"),
       path.join(folder(), "gates.parquet"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from espalier_runtime.errors import EspalierError
@@ -44,15 +44,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Writes `value` as JSON; numbers that are not finite become "NaN", "Infinity", "-Infinity"."""
     write_text(path, dumps(value) + "\n")
-
-
-def write_table(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
-    """Writes the columns, all of one length, as Parquet."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.table(dict(columns))
-    write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
 def storage_error(error: OSError, path: Path) -> EspalierError:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from espalier_runtime import contract
 from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
-from espalier_runtime.records.files import write_json, write_table
+from espalier_runtime.records.files import write_json
+from espalier_runtime.records.tables import write_table
 from espalier_runtime.search.problem import Found, GateHistory
 from espalier_runtime.structure.space import Candidate
 from espalier_runtime.structure.structure import to_record
@@ -89,10 +90,9 @@ def write_trial(
 ) -> None:
     """Writes the trial's files; result.json last, so that its presence says that the trial is whole."""
     if found is not None and found.history is not None:
-        write_table(
-            directory.gates, _gate_columns(found.history, found.searched or prepared.space.candidates, prepared.names)
-        )
-    write_table(directory.predictions, _prediction_columns(fitted.predictions))
+        candidates = found.searched or prepared.space.candidates
+        write_table(directory.gates, contract.GateTable, _gate_columns(found.history, candidates, prepared.names))
+    write_table(directory.predictions, contract.PredictionTable, _prediction_columns(fitted.predictions))
     if found is None:
         native.save_weights(directory.adapter, fitted.model)
     else:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from espalier_runtime import contract
 from espalier_runtime.records.directory import RunDirectory
-from espalier_runtime.records.files import write_table
+from espalier_runtime.records.tables import flat, write_rows
 from espalier_runtime.stats import PairedDifference, holm, interval, paired_difference, verdict
 from espalier_runtime.tasks.task import TaskData
 from espalier_runtime.trials.prepare import Prepared
@@ -37,7 +37,8 @@ def summarise(
         for method in prepared.plan.methods
     ]
     comparisons = _compare(prepared, directory, results)
-    _write(directory, rows, comparisons)
+    write_rows(directory.results, contract.ResultTable, [flat(row) for row in rows])
+    write_rows(directory.comparisons, contract.ComparisonTable, [flat(entry) for entry in comparisons])
     return rows, comparisons
 
 
@@ -158,36 +159,6 @@ def _predictions(
             draws.append(mine["prediction"].to_numpy())
         by_seed.append(draws)
     return labels, np.asarray(by_seed, dtype=np.float64)
-
-
-def _write(
-    directory: RunDirectory, rows: Sequence[contract.ResultRow], comparisons: Sequence[contract.Comparison]
-) -> None:
-    write_table(directory.results, _columns([_flat(row.model_dump(by_alias=True)) for row in rows]))
-    if comparisons:
-        write_table(directory.comparisons, _columns([_flat(c.model_dump(by_alias=True)) for c in comparisons]))
-
-
-def _flat(record: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """{"parameters": {"task": 1}} as {"parameters.task": 1}; an interval as two columns."""
-    flat: dict[str, object] = {}
-    for key, value in record.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{name}.")
-        elif key == "ci95":
-            low, high = value if isinstance(value, list | tuple) else (None, None)
-            flat |= {f"{name}.low": low, f"{name}.high": high}
-        else:
-            flat[name] = value
-    return flat
-
-
-def _columns(records: Sequence[dict[str, object]]) -> dict[str, list[object]]:
-    keys = dict.fromkeys(key for record in records for key in record)
-    # What is absent as a whole in one record and has parts in another is a column a part.
-    whole = {key.rpartition(".")[0] for key in keys}
-    return {key: [record.get(key) for record in records] for key in keys if key not in whole}
 
 
 def _memory(done: Sequence[contract.TrialResult]) -> dict[str, float] | None:

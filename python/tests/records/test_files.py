@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from espalier_runtime.errors import EspalierError
-from espalier_runtime.records.files import write_atomic, write_json, write_table, write_text
+from espalier_runtime.records.files import write_atomic, write_json, write_text
 
 
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -46,13 +46,3 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 def test_numbers_that_are_not_finite_are_words(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"loss": float("nan"), "best": float("-inf")})
     assert (tmp_path / "a.json").read_text() == '{"loss":"NaN","best":"-Infinity"}\n'
-
-
-def test_a_table_reads_back_as_written(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    write_table(tmp_path / "t.parquet", {"step": [1, 2], "value": [0.5, 0.25], "outputs": [[1.0], [2.0, 3.0]]})
-    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == [
-        {"step": 1, "value": 0.5, "outputs": [1.0]},
-        {"step": 2, "value": 0.25, "outputs": [2.0, 3.0]},
-    ]

@@ -1,6 +1,8 @@
 /** The views that come from each run's plan and record: read and checked in TypeScript, kept in memory. */
 import path from "node:path";
+import type { z } from "zod";
 import type { Plan } from "../../experiment/schema/index.js";
+import { ComparisonTableSchema, ResultTableSchema } from "../../experiment/tables.js";
 import type { RunSummary } from "../read.js";
 import type { ViewName } from "./views.js";
 
@@ -10,9 +12,11 @@ export type Row = Record<string, unknown>;
 export function recordRows(runs: readonly RunSummary[]): Partial<Record<ViewName, Row[]>> {
   return {
     runs: runs.map(runRow),
-    results: runs.flatMap(({ name, record }) => (record?.rows ?? []).map((row) => ({ run: name, ...flat(row) }))),
+    results: runs.flatMap(({ name, record }) =>
+      (record?.rows ?? []).map((row) => ({ run: name, ...tableRow(ResultTableSchema, row) })),
+    ),
     comparisons: runs.flatMap(({ name, record }) =>
-      (record?.comparisons ?? []).map((row) => ({ run: name, ...flat(row) })),
+      (record?.comparisons ?? []).map((row) => ({ run: name, ...tableRow(ComparisonTableSchema, row) })),
     ),
     exports: runs.flatMap(({ name, record }) =>
       (record?.exports ?? []).map(({ to, ...row }) => ({ run: name, format: to, ...flat(row) })),
@@ -48,6 +52,12 @@ function backboneName(backbone: Plan["backbone"]): string {
     case "hub":
       return backbone.id;
   }
+}
+
+/** A record's row as its table has it; a part that is null, such as a memory of no structure, leaves its columns null. */
+function tableRow(schema: z.ZodObject, record: object): Row {
+  const row = flat(record);
+  return Object.fromEntries(Object.keys(schema.shape).map((name) => [name, row[name] ?? null]));
 }
 
 /** {"stepMs": {"measured": 1}} as {"step_ms_measured": 1}; an interval as two columns. */

@@ -1,7 +1,15 @@
 /** All runs of a folder as one database. */
 import path from "node:path";
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
+import { z } from "zod";
 import { EspalierError } from "../../errors.js";
+import {
+  type ComparisonTableRow,
+  ComparisonTableSchema,
+  type GateTableRow,
+  type ResultTableRow,
+  ResultTableSchema,
+} from "../../experiment/tables.js";
 import { listRuns, type RunState } from "../read.js";
 import { fileViews } from "./files.js";
 import { type Row, recordRows } from "./records.js";
@@ -28,44 +36,12 @@ export interface StoredRun {
   trials: number | null;
 }
 
-export interface StoredResult {
-  run: string;
-  task: string;
-  method: string;
-  metric: string;
-  mean: number | null;
-  ci95_low: number | null;
-  ci95_high: number | null;
-  seeds: number;
-  split: string;
-  parameters_task: number;
-  parameters_union: number;
-  parameters_fraction: number;
-  step_ms_measured: number | null;
-  failed: number;
-}
-
-export interface StoredComparison {
-  run: string;
-  task: string;
-  a: string;
-  b: string;
-  difference: number;
-  ci95_low: number;
-  ci95_high: number;
-  p: number;
-  p_adjusted: number;
-  verdict: string;
-}
-
-export interface StoredGate {
-  trial: string;
-  step: number;
-  task: string;
-  candidate: string;
-  value: number;
-  parameters: number | null;
-}
+/** A row of `results`: one of the run's results.parquet. */
+export type StoredResult = ResultTableRow & { run: string };
+/** A row of `comparisons`: one of the run's comparisons.parquet. */
+export type StoredComparison = ComparisonTableRow & { run: string };
+/** A row of `gates`. */
+export type StoredGate = GateTableRow & { trial: string };
 
 /** The runs as they were when the store was opened; open it again to see newer ones. */
 export interface RunStore extends AsyncDisposable {
@@ -143,12 +119,12 @@ class Store implements RunStore {
     return this.sql("SELECT * FROM runs ORDER BY started DESC, run");
   }
 
-  results(): Promise<StoredResult[]> {
-    return this.sql("SELECT * FROM results");
+  async results(): Promise<StoredResult[]> {
+    return z.array(ResultTableSchema.extend(inRun)).parse(await this.sql("SELECT * FROM results"));
   }
 
-  comparisons(): Promise<StoredComparison[]> {
-    return this.sql("SELECT * FROM comparisons");
+  async comparisons(): Promise<StoredComparison[]> {
+    return z.array(ComparisonTableSchema.extend(inRun)).parse(await this.sql("SELECT * FROM comparisons"));
   }
 
   async gates(run: string): Promise<StoredGate[]> {
@@ -268,6 +244,8 @@ class Store implements RunStore {
     await this.#connection.run(`CREATE TABLE ${view.name} AS ${data}`, parameters);
   }
 }
+
+const inRun = { run: z.string() };
 
 function sourceOf(name: ViewName, files: readonly string[]): string {
   const view: View = views.find((entry) => entry.name === name)!;

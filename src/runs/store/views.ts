@@ -1,4 +1,11 @@
 /** The views over all runs: what each is called, what a row of it is, and its columns with types and units. */
+import { z } from "zod";
+import {
+  ComparisonTableSchema,
+  GateTableSchema,
+  PredictionTableSchema,
+  ResultTableSchema,
+} from "../../experiment/tables.js";
 
 export interface Column {
   /** A type of DuckDB. */
@@ -40,46 +47,13 @@ export const views = [
   },
   {
     name: "results",
-    row: "a task and method of a run that has ended: the lines of its table",
-    columns: {
-      ...run,
-      task: column("VARCHAR", ""),
-      method: column("VARCHAR", ""),
-      metric: column("VARCHAR", "accuracy, f1, matthews, pearson, ..."),
-      mean: column("DOUBLE", "score over seeds; null where every trial failed"),
-      ci95_low: column("DOUBLE", "95 % interval over seeds; null with a single seed"),
-      ci95_high: column("DOUBLE", ""),
-      seeds: column("INTEGER", "how many finished"),
-      split: column("VARCHAR", "validation or test"),
-      parameters_task: column("DOUBLE", "those the task uses"),
-      parameters_union: column("DOUBLE", "those any task uses"),
-      parameters_fraction: column("DOUBLE", "the union as a share of the backbone"),
-      step_ms_predicted: column("DOUBLE", "milliseconds a step"),
-      step_ms_measured: column("DOUBLE", "milliseconds a step, median"),
-      seconds_search: column("DOUBLE", "of one seed"),
-      seconds_fit: column("DOUBLE", "of one seed"),
-      seconds_evaluate: column("DOUBLE", "of one seed"),
-      peak_memory_mi_b: column("DOUBLE", "MiB"),
-      hardened_before_fit: column("DOUBLE", "score of the searched model, hardened, before it is fitted"),
-      lowest_layer: column("DOUBLE", "the lowest layer that carries an adapter, mean over seeds"),
-      failed: column("INTEGER", "trials that failed"),
-    },
+    row: "a task and method of a run that has ended: a line of its table, and of its results.parquet",
+    columns: { ...run, ...columnsOf(ResultTableSchema) },
   },
   {
     name: "comparisons",
-    row: "the answer of a run against one of its rivals, on one task",
-    columns: {
-      ...run,
-      task: column("VARCHAR", ""),
-      a: column("VARCHAR", "the answer"),
-      b: column("VARCHAR", "the rival"),
-      difference: column("DOUBLE", "score of a less score of b, paired by seed and item"),
-      ci95_low: column("DOUBLE", "95 % interval of the difference"),
-      ci95_high: column("DOUBLE", ""),
-      p: column("DOUBLE", ""),
-      p_adjusted: column("DOUBLE", "Holm-corrected over the run's comparisons"),
-      verdict: column("VARCHAR", "better, worse, cannot be told apart"),
-    },
+    row: "the answer of a run against one of its rivals, on one task, as in its comparisons.parquet",
+    columns: { ...run, ...columnsOf(ComparisonTableSchema) },
   },
   {
     name: "exports",
@@ -150,26 +124,12 @@ export const views = [
   {
     name: "gates",
     row: "a candidate's gate for a task at a step of a search",
-    columns: {
-      ...trial,
-      step: column("INTEGER", ""),
-      task: column("VARCHAR", ""),
-      candidate: column("VARCHAR", "site, kind and chunk"),
-      value: column("DOUBLE", "the probability or score"),
-      parameters: column("DOUBLE", "what the candidate costs"),
-    },
+    columns: { ...trial, ...columnsOf(GateTableSchema) },
   },
   {
     name: "predictions",
     row: "an evaluated row's prediction in a trial",
-    columns: {
-      ...trial,
-      task: column("VARCHAR", ""),
-      row: column("INTEGER", "from 0"),
-      label: column("DOUBLE", "class index or value"),
-      prediction: column("DOUBLE", "class index or value"),
-      outputs: column("DOUBLE[]", "logits or value"),
-    },
+    columns: { ...trial, ...columnsOf(PredictionTableSchema) },
   },
   {
     name: "steps",
@@ -204,6 +164,23 @@ export const views = [
     },
   },
 ] as const satisfies readonly View[];
+
+/** The columns of a table of the contract, with DuckDB's types. */
+function columnsOf(schema: z.ZodObject): Record<string, Column> {
+  return Object.fromEntries(
+    Object.entries(schema.shape).map(([name, type]) => [
+      name,
+      column(duckType(type), z.globalRegistry.get(type)?.description ?? ""),
+    ]),
+  );
+}
+
+function duckType(type: z.core.$ZodType): string {
+  if (type instanceof z.ZodNullable) return duckType(type.unwrap());
+  if (type instanceof z.ZodArray) return `${duckType(type.element)}[]`;
+  if (type instanceof z.ZodNumberFormat) return "INTEGER";
+  return type instanceof z.ZodNumber ? "DOUBLE" : "VARCHAR";
+}
 
 export type ViewName = (typeof views)[number]["name"];
 

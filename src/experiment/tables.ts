@@ -1,0 +1,97 @@
+/**
+ * The Parquet tables of a run, column by column with units and what null means: part of the contract, written by Python, read by
+ * `openRun`, and served with the same columns by the views of `openStore`.
+ */
+import { z } from "zod";
+import { verdicts } from "./records.js";
+import { MetricSchema } from "./schema/index.js";
+
+/** `results.parquet`. */
+export const ResultTableSchema = z
+  .strictObject({
+    task: z.string().describe("the task's name"),
+    method: z.string().describe("the method's name in the experiment"),
+    metric: MetricSchema.describe("what the score is; larger is better"),
+    mean: z.number().nullable().describe("score, mean over seeds; null where every trial failed"),
+    ci95_low: z.number().nullable().describe("lower end of the 95 % interval over seeds; null with fewer than two"),
+    ci95_high: z.number().nullable().describe("its upper end; null with fewer than two"),
+    seeds: z.int().describe("seeds of which a trial finished"),
+    split: z.enum(["validation", "test"]).describe("the rows that were scored"),
+    parameters_task: z.number().describe("trainable parameters that the task uses, the head's not counted, mean"),
+    parameters_union: z.number().describe("those that any task uses, mean"),
+    parameters_fraction: z.number().describe("the union as a share of the backbone, 0 to 1"),
+    step_ms_predicted: z
+      .number()
+      .nullable()
+      .describe("milliseconds that a step of the fit was predicted to take, median; null where nothing was predicted"),
+    step_ms_measured: z
+      .number()
+      .nullable()
+      .describe("milliseconds a step of the fit, median; null where every trial failed"),
+    seconds_tune: z.number().describe("seconds of the sweep of learning rates, once a method; 0 without one"),
+    seconds_search: z.number().describe("seconds of one trial's search, mean"),
+    seconds_fit: z.number().describe("seconds of one trial's fit, mean"),
+    seconds_evaluate: z.number().describe("seconds of one trial's evaluation, mean"),
+    peak_memory_mi_b: z.number().describe("MiB that the process, on CUDA the device, held at most"),
+    memory_mi_b_predicted: z
+      .number()
+      .nullable()
+      .describe("MiB that a training step's tensors were predicted to take, median; null where there is no structure"),
+    memory_mi_b_measured: z
+      .number()
+      .nullable()
+      .describe("MiB that they took, median; null where there is no structure"),
+    hardened_before_fit: z
+      .number()
+      .nullable()
+      .describe("score of the searched model, hardened, before it is fitted; null where no search trained weights"),
+    lowest_layer: z
+      .number()
+      .nullable()
+      .describe("the lowest layer that carries an adapter, from 0, mean; null where nothing is adapted"),
+    failed: z.int().describe("trials that failed"),
+    learning_rate: z.number().nullable().describe("what the fit was trained at; null where every trial failed"),
+  })
+  .meta({ id: "ResultTable" });
+
+/** `comparisons.parquet`. */
+export const ComparisonTableSchema = z
+  .strictObject({
+    task: z.string().describe("the task's name"),
+    a: z.string().describe("the answer: the experiment's first method"),
+    b: z.string().describe("the rival that it is compared with"),
+    difference: z.number().describe("score of a less score of b, paired by seed and by item"),
+    ci95_low: z.number().describe("lower end of the difference's 95 % interval"),
+    ci95_high: z.number().describe("its upper end"),
+    p: z.number().describe("two-sided, before correction"),
+    p_adjusted: z.number().describe("Holm-corrected over all comparisons of the run"),
+    verdict: z.enum(verdicts).describe("of a against b, at an adjusted p of 0.05"),
+  })
+  .meta({ id: "ComparisonTable" });
+
+/** `trials/<id>/predictions.parquet`. */
+export const PredictionTableSchema = z
+  .strictObject({
+    task: z.string().describe("the task's name"),
+    row: z.int().describe("place in the evaluation split, from 0"),
+    label: z.number().describe("true class index or value"),
+    prediction: z.number().describe("predicted class index or value"),
+    outputs: z.array(z.number()).describe("logits in the order of the classes, or the one value of a regression"),
+  })
+  .meta({ id: "PredictionTable" });
+
+/** `trials/<id>/gates.parquet`. */
+export const GateTableSchema = z
+  .strictObject({
+    step: z.int().describe("step of the search, from 0"),
+    task: z.string().describe("the task's name"),
+    candidate: z.string().describe("site, kind and chunk, such as layers.3.attention.query/lora[4:8]"),
+    value: z.number().describe("the gate's probability, or the candidate's score"),
+    parameters: z.int().nullable().describe("what the candidate costs; null in runs that did not record it"),
+  })
+  .meta({ id: "GateTable" });
+
+export type ResultTableRow = z.output<typeof ResultTableSchema>;
+export type ComparisonTableRow = z.output<typeof ComparisonTableSchema>;
+export type PredictionTableRow = z.output<typeof PredictionTableSchema>;
+export type GateTableRow = z.output<typeof GateTableSchema>;

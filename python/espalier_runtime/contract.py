@@ -363,6 +363,49 @@ class StochGraspKind(BaseModel):
     ] = 1
 
 
+class DualLoraKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["dualLora"]
+    ranks: Annotated[
+        list[int],
+        Field(
+            description="ranks of the shared path and of each task's own", min_length=1
+        ),
+    ] = [1, 2, 4, 8]
+    scale: Annotated[
+        float, Field(description="s in h + s (B A - B_t A_t) x", gt=0.0)
+    ] = 2
+    orthogonality: Annotated[
+        float,
+        Field(
+            description="weight of the term that keeps the shared and the own paths apart, |A A_t'|^2",
+            ge=0.0,
+        ),
+    ] = 0.1
+
+
+class GeneratedKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["generated"]
+    ranks: Annotated[
+        list[int],
+        Field(
+            description="ranks a site may have; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [1, 2, 4, 8]
+    embedding: Annotated[
+        int, Field(description="k, the numbers of a task's embedding", ge=1, le=64)
+    ] = 2
+    scale: Annotated[float, Field(description="s in h + s b_t a_t' x", gt=0.0)] = 2
+
+
 class Budget(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -617,6 +660,8 @@ class TopLayersMethod(BaseModel):
             "tarp",
             "grasp",
             "stochGrasp",
+            "dualLora",
+            "generated",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -694,6 +739,8 @@ class SeparateMethod(BaseModel):
             "tarp",
             "grasp",
             "stochGrasp",
+            "dualLora",
+            "generated",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -1269,6 +1316,8 @@ class Chosen(BaseModel):
         "tarp",
         "grasp",
         "stochGrasp",
+        "dualLora",
+        "generated",
     ]
     start: Annotated[
         int,
@@ -1934,6 +1983,8 @@ class UniformMethod(BaseModel):
             "tarp",
             "grasp",
             "stochGrasp",
+            "dualLora",
+            "generated",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -2267,6 +2318,8 @@ class Space(BaseModel):
             | TarpKind
             | GraspKind
             | StochGraspKind
+            | DualLoraKind
+            | GeneratedKind
         ],
         Field(min_length=1),
     ]

@@ -73,7 +73,7 @@ def problem(
     spec = space or contract.Space(
         slots=LINEARS, layers=None, kinds=[contract.LoraKind(kind="lora", ranks=[1, 2, 4], scale=2.0)]
     )
-    built = build_space(spec, backbone.sites)
+    built = build_space(spec, backbone.sites, tasks)
     return SearchProblem(
         backbone=backbone,
         space=built,

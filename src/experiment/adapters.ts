@@ -36,4 +36,8 @@ export const adapters = {
   grasp: (options: Options<"grasp"> = {}) => ({ kind: "grasp", ...options }) satisfies KindInput,
   /** `grasp` with a Gaussian gamma whose sigma is drawn to a target noise; source: arXiv 2512.04296. */
   stochGrasp: (options: Options<"stochGrasp"> = {}) => ({ kind: "stochGrasp", ...options }) satisfies KindInput,
+  /** h + s (B A - B_t A_t) x: a path all tasks share, less one of the task's own; source: arXiv 2506.24063. */
+  dualLora: (options: Options<"dualLora"> = {}) => ({ kind: "dualLora", ...options }) satisfies KindInput,
+  /** A LoRA that a small hyper-network makes from the task's learned embedding; source: arXiv 2506.24063. */
+  generated: (options: Options<"generated"> = {}) => ({ kind: "generated", ...options }) satisfies KindInput,
 };

@@ -18,6 +18,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from espalier_runtime.backbone.sites import Site
 
@@ -44,7 +45,8 @@ class AdapterKind(ABC):
     each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it is
     affine in a linear's input, or in a norm's output, so that it can be folded into the module. `peft`: PEFT's name for
     it, None where PEFT cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters
-    of it in one module would not simply add up.
+    of it in one module would not simply add up. `tasks`: how many tasks a kind is
+    made for that has parts of a task's own.
     """
 
     name: str
@@ -56,10 +58,15 @@ class AdapterKind(ABC):
     mergeable: bool = False
     peft: str | None = None
     couples: bool = False
+    tasks: int = 1
 
     @abstractmethod
     def parameters(self, site: Site, size: int) -> int:
-        """Trainable parameters of `size` units at `site`."""
+        """Trainable parameters of `size` units at `site`, those of all tasks' own parts among them."""
+
+    def of_others(self, site: Site, size: int) -> int:  # noqa: ARG002
+        """How many of `parameters` are other tasks' own: a task alone has no use for them."""
+        return 0
 
     @abstractmethod
     def build(self, site: Site, chunks: Chunks, seed: int) -> Adapter:
@@ -79,11 +86,14 @@ class Adapter(nn.Module):
     """One kind at one site; a subclass gives `forward`, and `hooks` where it works elsewhere than after the module.
 
     `gates` z of the current batch: None for all open, else of a shape that broadcasts with (batch, seq, units).
+    `task` e of the current batch, one-hot: None where all rows are of the first task, else of a shape that broadcasts
+    with (batch, seq, tasks).
     """
 
     #: For each parameter, which of its dimensions counts units.
     unit_dimensions: ClassVar[Mapping[str, int]]
     gates: Tensor | None
+    task: Tensor | None
 
     def __init__(self, kind: AdapterKind, site: Site, chunks: Chunks) -> None:
         super().__init__()
@@ -92,6 +102,7 @@ class Adapter(nn.Module):
         self.site = site
         self.indices = [unit for start, size in chunks for unit in range(start, start + size)]
         self.gates = None
+        self.task = None
         self._entered: Tensor | None = None
 
     def hooks(self) -> list[Hook]:
@@ -117,16 +128,14 @@ class Adapter(nn.Module):
         return x
 
     def open_units(self, values: Tensor) -> Tensor | None:
-        """z as it broadcasts with `values` (batch, seq, units or width); None for all open.
+        """z as it broadcasts with `values` (batch, seq, units or width); None for all open."""
+        return None if self.gates is None else _beside(values, self.gates)
 
-        A model may lay the rows of a batch one after the other, as OPT's MLP does: `values` (batch * seq, width).
-        """
-        if self.gates is None:
-            return None
-        gates = self.gates.to(values.dtype)
-        if values.dim() == gates.dim():
-            return gates
-        return gates.expand(len(gates), values.shape[0] // len(gates), -1).flatten(0, 1)
+    def own_task(self, values: Tensor) -> Tensor:
+        """e as it broadcasts with `values` but for its last dimension, (..., tasks)."""
+        if self.task is None:
+            return functional.one_hot(torch.tensor(0, device=values.device), self.kind.tasks).to(values.dtype)
+        return _beside(values, self.task)
 
     def penalty(self) -> Tensor | None:
         """What the kind adds to the loss, a number; None where it adds nothing."""
@@ -147,6 +156,17 @@ class Adapter(nn.Module):
         for name, parameter in self.named_parameters():
             dimension = self.unit_dimensions[name]
             parameter.index_copy_(dimension, units, theirs[name].index_select(dimension, source_units))
+
+
+def _beside(values: Tensor, of_rows: Tensor) -> Tensor:
+    """What rows have, (batch, 1, columns), as it broadcasts with `values` (batch, seq, width).
+
+    A model may lay the rows of a batch one after the other, as OPT's MLP does: `values` (batch * seq, width).
+    """
+    of_rows = of_rows.to(values.dtype)
+    if values.dim() == of_rows.dim():
+        return of_rows
+    return of_rows.expand(len(of_rows), values.shape[0] // len(of_rows), -1).flatten(0, 1)
 
 
 def entry_of(site: Site) -> Site:

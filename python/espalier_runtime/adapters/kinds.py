@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from espalier_runtime import contract
 from espalier_runtime.adapters.base import AdapterKind
 from espalier_runtime.adapters.bottleneck import bottleneck
+from espalier_runtime.adapters.dual_lora import dual_lora
+from espalier_runtime.adapters.generated import generated
 from espalier_runtime.adapters.grasp import grasp
 from espalier_runtime.adapters.kernel_mix import kernel_mix
 from espalier_runtime.adapters.lora import lora
@@ -33,16 +35,18 @@ KindSpec = (
     | contract.TarpKind
     | contract.GraspKind
     | contract.StochGraspKind
+    | contract.DualLoraKind
+    | contract.GeneratedKind
 )
 
 
-def kinds_of(specs: Iterable[KindSpec]) -> dict[str, AdapterKind]:
-    """The kinds by name, in the order of the space."""
-    return {spec.kind: kind_of(spec) for spec in specs}
+def kinds_of(specs: Iterable[KindSpec], tasks: int = 1) -> dict[str, AdapterKind]:
+    """The kinds by name, in the order of the space; those with parts of a task's own for so many tasks."""
+    return {spec.kind: kind_of(spec, tasks) for spec in specs}
 
 
-def kind_of(spec: KindSpec) -> AdapterKind:
-    """The kind that `spec` describes."""
+def kind_of(spec: KindSpec, tasks: int = 1) -> AdapterKind:
+    """The kind that `spec` describes, for a number of tasks."""
     match spec:
         case contract.LoraKind():
             return lora(spec)
@@ -70,3 +74,7 @@ def kind_of(spec: KindSpec) -> AdapterKind:
             return tarp(spec)
         case contract.GraspKind() | contract.StochGraspKind():
             return grasp(spec)
+        case contract.DualLoraKind():
+            return dual_lora(spec, tasks)
+        case contract.GeneratedKind():
+            return generated(spec, tasks)

@@ -39,7 +39,7 @@ def bottleneck_a_task(
     for site in sites:
         if site.slot == "mlp":
             for task in range(len(tasks)):
-                candidates.append(Candidate(site, kind.name, task * size, size, task, kind.parameters(site, size)))
+                candidates.append(Candidate.of(kind, site, task * size, size, task))
                 owners.append(task)
     rows = tuple(tuple(owner == task for owner in owners) for task in range(len(tasks)))
     return Structure(
@@ -100,7 +100,7 @@ class AdapterFusion(nn.Module):
         groups = (group for group in bottlenecks.members() if isinstance(group, AdapterGroup))
         self.sites = nn.ModuleList(FusedSite(group, tasks, width, seed) for group in groups)
 
-    def use(self, gates: Tensor | None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:  # noqa: ARG002
         for site in self.sites:
             assert isinstance(site, FusedSite)
             site.tasks = torch.zeros(1, dtype=torch.long) if gates is None else gates.argmax(1)

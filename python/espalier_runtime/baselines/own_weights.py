@@ -36,7 +36,7 @@ class OwnWeights(nn.Module):
         """The first one: weights below every layer, such as the embeddings, change its input."""
         return 0
 
-    def use(self, gates: Tensor | None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
         """Nothing: every task trains the same weights."""
 
     @contextmanager

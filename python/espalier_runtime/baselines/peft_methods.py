@@ -60,7 +60,7 @@ class PeftModules(nn.Module):
         """PEFT's own object."""
         return self._held[0]
 
-    def use(self, gates: Tensor | None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
         """Nothing: all tasks share what is tuned."""
 
     def train(self, mode: bool = True) -> PeftModules:
@@ -87,7 +87,7 @@ class Polytropon(PeftModules):
 
     _tasks: Tensor | None = None
 
-    def use(self, gates: Tensor | None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:  # noqa: ARG002
         self._tasks = None if gates is None else gates.argmax(1)
 
     @contextmanager
@@ -136,7 +136,7 @@ class Prefix(nn.Module):
         """The first: every layer attends to the prefix."""
         return 0
 
-    def use(self, gates: Tensor | None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
         """Nothing: all tasks share the prefix."""
 
     @contextmanager

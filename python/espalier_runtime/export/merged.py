@@ -80,9 +80,9 @@ def fold(adapter: LoadedAdapter, task: str) -> dict[str, tuple[Tensor, Tensor]]:
         for kind, indices in kinds.items():
             alone = torch.zeros_like(gates)
             alone[0, indices] = gates[0, indices]
-            if _affine(adapter, path, alone) is None:
+            if _affine(adapter, path, alone, adapter.index(task)) is None:
                 refused[kind].append(adapter.structure.candidates[indices[0]].site.name)
-        whole = None if refused else _affine(adapter, path, gates)
+        whole = None if refused else _affine(adapter, path, gates, adapter.index(task))
         if whole is not None:
             folded[path] = whole
     if refused:
@@ -95,15 +95,15 @@ def fold(adapter: LoadedAdapter, task: str) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def _affine(adapter: LoadedAdapter, path: str, gates: Tensor) -> tuple[Tensor, Tensor] | None:
-    """(W', b') of the module at `path` as it runs under `gates`; None where it has no room for them."""
+def _affine(adapter: LoadedAdapter, path: str, gates: Tensor, task: int = 0) -> tuple[Tensor, Tensor] | None:
+    """(W', b') of the module at `path` as `task` runs it under `gates`; None where it has no room for them."""
     from transformers.pytorch_utils import Conv1D
 
     model, pool = adapter.backbone.model, adapter.model.pool
     module = model.get_submodule(path)
     if not (isinstance(module, nn.Linear | Conv1D) or is_norm(module)):
         return None
-    pool.use(gates)
+    pool.use(gates, torch.tensor([task], device=gates.device))
     here = [group for group in pool.members() if group.site.module == path]
     # A kind that reads more than this module's input cannot run alone, even shut.
     groups = [group for group in here if group.kind.mergeable]

@@ -133,9 +133,11 @@ class LoadedAdapter:
 
     def states(self, task: str | None, texts: Texts, gates: Tensor | None = None) -> Tensor:
         """Pooled states (rows, hidden) under the gates (1, candidates) of `task`, or under those given."""
-        batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device)
+        index = 0 if task is None else self.index(task)
+        batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device, index)
+        rows = (self.gates(task) if gates is None else gates).expand(len(self.card.tasks), -1)
         with torch.no_grad(), self.model.adapters.attached(self.backbone.model):
-            return self.model.pooled(batch, self.gates(task) if gates is None else gates)
+            return self.model.pooled(batch, rows)
 
     def outputs(self, task: str, texts: Texts, gates: Tensor | None = None) -> Tensor:
         """Logits (rows, classes) of a classification, values (rows, 1) of a regression; `gates` as in `states`."""
@@ -161,7 +163,7 @@ def load(folder: Path | str, backbone: Backbone | None = None, device: torch.dev
             f" (sha256 {card.fingerprint[:12]}, loaded {base.fingerprint[:12]})",
             mend="Load the same model revision that the adapter was trained on.",
         )
-    kinds = kinds_of(card.kinds)
+    kinds = kinds_of(card.kinds, len(card.tasks))
     structure = from_record(card.structure, base.sites, kinds)
     pool = AdapterPool(structure.candidates, kinds, 0)
     heads = [(task.name, Head(base.hidden, max(1, len(task.labels)))) for task in card.tasks]

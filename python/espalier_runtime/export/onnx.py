@@ -64,7 +64,8 @@ def write_onnx(adapter: LoadedAdapter, task: str, folder: Path) -> None:
     inputs = _inputs(batch_of(backbone.tokenizer, sample, card.max_length, backbone.device))
     axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with alone.pool.attached(backbone.model), _quiet():
-        alone.pool.use(None if gates is None else gates[index].unsqueeze(0))
+        own = torch.tensor([index], device=backbone.device)
+        alone.pool.use(None if gates is None else gates[index].unsqueeze(0), own)
         try:
             program: Any = torch.onnx.export(
                 module,

@@ -53,7 +53,7 @@ def separate(problem: SearchProblem, kind: str | None, name: str) -> Found:
         key = (candidate.site, candidate.kind)
         sizes[key] = sizes.get(key, 0) + candidate.size // tasks
     chosen = [
-        Candidate(site, kind_name, task * size, size, task, problem.space.kinds[kind_name].parameters(site, size))
+        Candidate.of(problem.space.kinds[kind_name], site, task * size, size, task)
         for (site, kind_name), size in sizes.items()
         for task in range(tasks)
     ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter, AdapterKind
@@ -62,14 +63,19 @@ class AdapterPool(nn.Module):
         part.copy_from(self)
         return part
 
-    def use(self, gates: Tensor | None) -> None:
-        """Sets the gates of the next forward: (batch, candidates), or None for all open."""
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
+        """Sets the gates of the next forward, (batch, candidates), None for all open, and its rows' tasks, (batch,).
+
+        Without `tasks` all rows are of the first task.
+        """
         by_unit = None
         if gates is not None and len(self.groups) > 0:
             by_unit = gates.index_select(1, self._owner).unsqueeze(1)
         for key, group in self.groups.items():
             assert isinstance(group, Adapter)
             group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
+            of_task = None if tasks is None or group.kind.tasks == 1 else functional.one_hot(tasks, group.kind.tasks)
+            group.task = None if of_task is None else of_task.unsqueeze(1)
 
     def penalty(self) -> Tensor | None:
         """The sum of what the modules add to the loss; None where none does."""

@@ -27,6 +27,14 @@ class Candidate:
     level: int
     parameters: int
     path: int = 0
+    #: How many of the parameters are the own of other tasks, for whatever task one looks at.
+    of_others: int = 0
+
+    @classmethod
+    def of(cls, kind: AdapterKind, site: Site, start: int, size: int, level: int, path: int = 0) -> Candidate:
+        """The candidate at what it costs."""
+        parameters, of_others = kind.parameters(site, size), kind.of_others(site, size)
+        return cls(site, kind.name, start, size, level, parameters, path, of_others)
 
     @property
     def id(self) -> str:
@@ -55,14 +63,14 @@ class Space:
         return Space(tuple(self.candidates[index] for index in kept), self.kinds)
 
 
-def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
-    """The space that `spec` spans over `sites`.
+def build_space(spec: contract.Space, sites: tuple[Site, ...], tasks: int = 1) -> Space:
+    """The space that `spec` spans over `sites`, for a number of tasks.
 
     Raises InputError for a layer the backbone does not have, a slot its family lacks, a kind or slot of the
     experiment that no candidate uses, and several paths of a kind that cannot have them.
     """
     layers = _layers(spec, sites)
-    kinds = kinds_of(spec.kinds)
+    kinds = kinds_of(spec.kinds, tasks)
     _check_paths(spec, kinds)
     candidates = tuple(
         candidate
@@ -79,15 +87,7 @@ def build_space(spec: contract.Space, sites: tuple[Site, ...]) -> Space:
 def _chunks(site: Site, kind: AdapterKind, paths: int) -> list[Candidate]:
     starts, largest, count = (0, *kind.sizes[:-1]), kind.sizes[-1], len(kind.sizes)
     return [
-        Candidate(
-            site,
-            kind.name,
-            path * largest + start,
-            end - start,
-            path * count + level,
-            kind.parameters(site, end - start),
-            path,
-        )
+        Candidate.of(kind, site, path * largest + start, end - start, path * count + level, path)
         for path in range(paths)
         for level, (start, end) in enumerate(zip(starts, kind.sizes, strict=True))
     ]

@@ -43,7 +43,8 @@ class Structure:
     def parameters(self, task: str) -> int:
         """Parameters of the candidates that `task` uses."""
         row = self.rows[self.tasks.index(task)]
-        return sum(candidate.parameters for candidate, used in zip(self.candidates, row, strict=True) if used)
+        used = [candidate for candidate, share in zip(self.candidates, row, strict=True) if share]
+        return sum(candidate.parameters - candidate.of_others for candidate in used)
 
     def gates(self) -> Tensor:
         """The rows as float32 (tasks, candidates)."""
@@ -185,5 +186,4 @@ def _candidate(entry: contract.Chosen, sites: Sequence[Site], kinds: Mapping[str
     starts = [0, *kind.sizes]
     within = entry.start - entry.path * kind.sizes[-1]
     level = entry.path * len(kind.sizes) + (starts.index(within) if within in starts else 0)
-    parameters = kind.parameters(site, entry.size)
-    return Candidate(site, entry.kind, entry.start, entry.size, level, parameters, entry.path)
+    return Candidate.of(kind, site, entry.start, entry.size, level, entry.path)

@@ -18,8 +18,8 @@ class Adaptation(Protocol):
     @property
     def lowest_layer(self) -> int | None: ...
 
-    def use(self, gates: Tensor | None) -> None:
-        """Sets the gates of the next forward, (batch, columns); None for all open."""
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
+        """Sets the gates of the next forward, (batch, columns), None for all open, and its rows' tasks, (batch,)."""
 
     def attached(self, model: nn.Module) -> AbstractContextManager[None]:
         """Within the context `model` is adapted; after it the model is itself bit for bit."""

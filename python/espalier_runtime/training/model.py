@@ -49,7 +49,7 @@ class AdaptedModel(nn.Module):
         """
         if batch.features is not None:
             return batch.features
-        self.adapters.use(None if gates is None else gates.index_select(0, batch.task_ids))
+        self.adapters.use(None if gates is None else gates.index_select(0, batch.task_ids), batch.task_ids)
         states = self.backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
         return pool(states, batch.attention_mask, self.pooling)
 

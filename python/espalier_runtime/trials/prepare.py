@@ -130,7 +130,7 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
             f"backbone: {backbone.reference} ({backbone.family}) reads images, but every task is text",
             mend="Use a model of a text family; `espalier inspect` works for this one all the same.",
         )
-    whole = build_space(plan.space, backbone.sites)
+    whole = build_space(plan.space, backbone.sites, len(tasks))
     _check_length(plan.training, backbone)
     corpus, evaluation = _encode(tasks, backbone, plan.training, device)
     work = Workload(backbone, whole, corpus, plan.training, _unfitted_heads(tasks, backbone))

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 import torch
 from conftest import states, tiny
+from problems import budgeted, problem
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.kinds import kinds_of
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.export.merged import _affine
+from espalier_runtime.search.methods import Method, find_structure
+from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space, build_space
+from espalier_runtime.training.model import AdaptedModel
 
 
 def space(slots: list[str], *kinds: dict[str, object], layers: list[int] | None = None) -> dict[str, object]:
@@ -50,6 +54,8 @@ KINDS: dict[str, dict[str, object]] = {
         ["attention.output", "mlp"],
         {"kind": "stochGrasp", "groups": [8], "grouping": "permuted", "start": 0.01, "target": 0.05, "weight": 1.0},
     ),
+    "dualLora": space(["attention", "mlp"], {"kind": "dualLora", "ranks": [1, 3], "scale": 2.0, "orthogonality": 0.1}),
+    "generated": space(["attention", "mlp"], {"kind": "generated", "ranks": [1, 3], "embedding": 2, "scale": 2.0}),
     "lora and bottleneck": space(
         ["attention", "mlp"],
         {"kind": "lora", "ranks": [2], "scale": 2.0},
@@ -254,6 +260,24 @@ def test_the_paths_of_a_site_add_up_each_by_its_share(some_family: str, spec: co
         second = added([float(candidate.path == 1) for candidate in pair])
         assert float(first.abs().max()) > 1e-4
         torch.testing.assert_close(both, 0.7 * first + 0.3 * second, atol=1e-5, rtol=1e-4)
+
+
+def test_any_search_can_choose_it_and_a_fit_goes_on_from_there(spec: contract.Space) -> None:
+    methods: list[Method] = [
+        budgeted(),
+        contract.SaliencyMethod(method="saliency", name="saliency", fit="retrain", batches=1),
+        contract.UniformMethod(method="uniform", name="uniform", kind=spec.kinds[0].kind),
+    ]
+    whole = problem(space=spec).space
+    for method in methods:
+        given = problem(whole.parameters // 2, space=spec, batchSize=24, epochs=2, headInit="probe")
+        found = find_structure(given, method, 0).structure
+        assert 0 < found.union <= given.budget
+        assert all(0 < found.parameters(task) <= found.union for task in found.tasks)
+        pool = AdapterPool(found.candidates, whole.kinds, 0)
+        before = [weight.detach().clone() for weight in pool.parameters()]
+        given.train(AdaptedModel(given.backbone, pool, given.new_heads(), "mean"), FixedGates(found.gates()), None)
+        assert any(not torch.equal(old, new) for old, new in zip(before, pool.parameters(), strict=True))
 
 
 def what_is_added(backbone: Backbone, pool: AdapterPool, gates: list[float]) -> torch.Tensor:

@@ -43,6 +43,8 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
         "bottleneck": {"kind": "bottleneck", "sizes": [2], "activation": "gelu", "scale": 1.0},
         "ia3": {"kind": "ia3"},
         "normTuning": {"kind": "normTuning"},
+        "dualLora": {"kind": "dualLora", "ranks": [2], "scale": 2.0, "orthogonality": 0.1},
+        "generated": {"kind": "generated", "ranks": [2], "embedding": 3, "scale": 2.0},
     }
     training = {
         "epochs": 1,
@@ -96,14 +98,14 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
 def planted(root: Path, backbone: Backbone, *kinds: str) -> tuple[contract.Plan, RunDirectory]:
     """A run with one finished trial, whose adapters and heads are random; "score" uses every second candidate."""
     given, directory = plan(kinds), RunDirectory(root)
-    space = build_space(given.space, backbone.sites)
+    space = build_space(given.space, backbone.sites, len(TASKS))
     chosen = tuple(space.candidates)
     rows = (tuple(1.0 for _ in chosen), tuple(float(index % 2 == 0) for index in range(len(chosen))))
     structure = Structure("uniform", TASKS, 100_000, chosen, rows, tuple(tuple(1.0 for _ in chosen) for _ in TASKS))
     torch.manual_seed(5)
-    pool = AdapterPool(chosen, kinds_of(given.space.kinds), 0)
+    pool = AdapterPool(chosen, kinds_of(given.space.kinds, len(TASKS)), 0)
     for name, weight in pool.named_parameters():
-        if not name.endswith("down"):
+        if not name.endswith(("down", "code")):
             torch.nn.init.normal_(weight, std=0.05)
     heads = [("intent", Head(backbone.hidden, 3)), ("score", Head(backbone.hidden, 1, location=2.5, scale=1.5))]
     for _, head in heads:
@@ -163,6 +165,18 @@ def test_onnx_runs_in_onnxruntime_with_the_outputs_of_pytorch(tmp_path: Path, mi
     # Other row counts and lengths than those it was traced with.
     for texts in (["play"], ["play some jazz", "rain", "a b c d e f g h i j k l m n o p", "x", "y"]):
         assert load(folder).predict(texts) == source.predict("intent", texts)
+
+
+def test_every_format_holds_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "dualLora", "generated")
+    formats: list[Format] = ["merged", "native", "onnx"]
+    for to in formats:
+        for made in export_trial(given, directory, to, task="score", backbone=minilm):
+            assert made.max_difference < (1e-4 if to == "onnx" else 1e-5), made
+    source = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    gates = source.gates("intent")
+    intent, score = (source.states(task, EXAMPLES["score"], gates) for task in TASKS)
+    assert float((intent - score).abs().max()) > 1e-2
 
 
 @pytest.mark.fresh

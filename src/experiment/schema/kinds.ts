@@ -97,6 +97,26 @@ export const StochGraspKindSchema = z
     weight: z.number().min(0).default(1).describe("of the term mean((sigma - target)^2)"),
   })
   .meta({ id: "StochGraspKind" });
+export const DualLoraKindSchema = z
+  .strictObject({
+    kind: z.literal("dualLora"),
+    ranks: sizes([1, 2, 4, 8]).describe("ranks of the shared path and of each task's own"),
+    scale: scale(2).describe("s in h + s (B A - B_t A_t) x"),
+    orthogonality: z
+      .number()
+      .min(0)
+      .default(0.1)
+      .describe("weight of the term that keeps the shared and the own paths apart, |A A_t'|^2"),
+  })
+  .meta({ id: "DualLoraKind" });
+export const GeneratedKindSchema = z
+  .strictObject({
+    kind: z.literal("generated"),
+    ranks: sizes([1, 2, 4, 8]).describe("ranks a site may have; each step to the next is one candidate"),
+    embedding: z.int().min(1).max(64).default(2).describe("k, the numbers of a task's embedding"),
+    scale: scale(2).describe("s in h + s b_t a_t' x"),
+  })
+  .meta({ id: "GeneratedKind" });
 
 export const KindSchema = z
   .discriminatedUnion("kind", [
@@ -115,6 +135,8 @@ export const KindSchema = z
     TarpKindSchema,
     GraspKindSchema,
     StochGraspKindSchema,
+    DualLoraKindSchema,
+    GeneratedKindSchema,
   ])
   .meta({ id: "Kind" });
 
@@ -135,6 +157,8 @@ export const kindNames = [
   "tarp",
   "grasp",
   "stochGrasp",
+  "dualLora",
+  "generated",
 ] as const satisfies readonly KindName[];
 export const KindNameSchema = z.enum(kindNames).meta({ id: "KindName" });
 

@@ -11,6 +11,7 @@ import { execa } from "execa";
 import { z } from "zod";
 import {
   EventSchema,
+  RaceSchema,
   RunRecordSchema,
   StructureSchema,
   TrialResultSchema,
@@ -35,6 +36,7 @@ const contract = z
     structure: StructureSchema,
     trialResult: TrialResultSchema,
     tuning: TuningSchema,
+    race: RaceSchema,
     runRecord: RunRecordSchema,
     resultTable: ResultTableSchema,
     comparisonTable: ComparisonTableSchema,

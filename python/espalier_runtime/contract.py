@@ -1425,6 +1425,36 @@ class TunedRate(BaseModel):
     error: str | None
 
 
+class Entrant(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    proposal: Annotated[
+        str, Field(description="the method whose structure it is, and its draw")
+    ]
+    learning_rate: Annotated[float, Field(alias="learningRate")]
+    parameters: Annotated[int, Field(ge=0)]
+    loss: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        Field(description="mean of the tasks' losses on the held-out rows"),
+    ]
+    behind: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        Field(description="how much that is above the round's best, paired by row"),
+    ]
+    standard_error: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        Field(alias="standardError", description="of `behind`"),
+    ]
+    kept: Annotated[
+        bool,
+        Field(
+            description="whether it went on to the next round; in the last one: whether it won"
+        ),
+    ]
+
+
 class RowParameters(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2182,6 +2212,15 @@ class Tuning(BaseModel):
     seconds: Annotated[float, Field(description="of the whole sweep")]
 
 
+class RaceRound(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    steps: Annotated[int, Field(description="of each entrant's fit", ge=1)]
+    entrants: list[Entrant]
+
+
 class ResultRow(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2325,6 +2364,28 @@ class Space(BaseModel):
     ]
 
 
+class Race(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    version: Literal[1]
+    fits: Annotated[
+        float,
+        Field(
+            description="what the race cost, its proposals' searches included, in fits of the training's length"
+        ),
+    ]
+    limit: Annotated[float, Field(description="the most it was allowed")]
+    held_out: Annotated[
+        int,
+        Field(
+            alias="heldOut", description="rows of train that it was decided on", ge=1
+        ),
+    ]
+    rounds: list[RaceRound]
+
+
 class RunRecord(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2342,6 +2403,66 @@ class RunRecord(BaseModel):
     seconds: float
     exports: list[Export]
     warnings: list[str]
+
+
+class RaceMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["race"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    proposals: Annotated[
+        list[
+            BudgetedMethod
+            | PaperMethod
+            | ImportanceMethod
+            | SaliencyMethod
+            | UniformMethod
+            | TopLayersMethod
+            | RandomMethod
+        ],
+        Field(description="whose structures run against each other", min_length=1),
+    ]
+    rate_factors: Annotated[
+        list[float],
+        Field(
+            alias="rateFactors",
+            description="each structure runs at the learning rate times each of these",
+            min_length=1,
+        ),
+    ] = [0.3, 1, 3]
+    fits: Annotated[
+        float,
+        Field(
+            description="the most that the race may cost, its proposals' searches included, in fits of the training's length",
+            gt=0.0,
+        ),
+    ] = 4
+    held_out: Annotated[
+        float,
+        Field(
+            alias="heldOut",
+            description="share of train that the race decides on, which its fits never see",
+            gt=0.0,
+            lt=1.0,
+        ),
+    ] = 0.2
 
 
 class Plan(BaseModel):
@@ -2364,6 +2485,7 @@ class Plan(BaseModel):
             | ImportanceMethod
             | SaliencyMethod
             | FromMethod
+            | RaceMethod
             | UniformMethod
             | TopLayersMethod
             | RandomMethod
@@ -2404,6 +2526,7 @@ class Contract(BaseModel):
     structure: Structure
     trial_result: Annotated[TrialResult, Field(alias="trialResult")]
     tuning: Tuning
+    race: Race
     run_record: Annotated[RunRecord, Field(alias="runRecord")]
     result_table: Annotated[ResultTable, Field(alias="resultTable")]
     comparison_table: Annotated[ComparisonTable, Field(alias="comparisonTable")]

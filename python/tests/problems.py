@@ -82,7 +82,7 @@ def problem(
         corpus=corpus(tasks),
         training=training(**changes),
         seed=0,
-        new_heads=lambda: heads(tasks),
+        new_heads=lambda aside=(), probe=None: heads(tasks),
         report=lambda step, steps, loss: None,
     )
 

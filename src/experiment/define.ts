@@ -75,6 +75,11 @@ export const search = {
   /** No training: the loss gradient at each candidate's place, then a greedy fill. */
   saliency: (options: MethodOptions<"saliency"> = {}) => ({ method: "saliency", ...options }) satisfies MethodInput,
   /**
+   * The proposals of other methods and the structures a person would pick, each at several learning rates, against each other in
+   * short fits; its cost is bounded. It gives the structure and the learning rate to use.
+   */
+  race: (options: MethodOptions<"race"> = {}) => ({ method: "race", ...options }) satisfies MethodInput,
+  /**
    * An earlier structure, by the path of its structure.json or as RUN/TRIAL: fitted as it is, the start of another search, or
    * frozen while the rest of the budget is searched.
    */

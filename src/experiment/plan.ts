@@ -95,14 +95,23 @@ function checkKinds(experiment: Experiment, origin: string): void {
       mend: "List each kind once, with all its sizes.",
     });
   }
-  experiment.methods.forEach((method, index) => {
+  const asked = experiment.methods.flatMap((method, index) => [
+    { field: `methods[${index}]`, method },
+    ...(method.method === "race"
+      ? method.proposals.map((proposal, place) => ({
+          field: `methods[${index}].proposals[${place}]`,
+          method: proposal,
+        }))
+      : []),
+  ]);
+  for (const { field, method } of asked) {
     if ("kind" in method && method.kind !== null && !kinds.includes(method.kind)) {
-      throw new EspalierError(`${origin}: methods[${index}].kind: "${method.kind}" is not in the space`, {
+      throw new EspalierError(`${origin}: ${field}.kind: "${method.kind}" is not in the space`, {
         code: "input",
         mend: `Add it to space.kinds, or choose one of: ${kinds.join(", ")}.`,
       });
     }
-  });
+  }
 }
 
 function canonical(value: unknown): string {

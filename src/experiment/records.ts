@@ -121,6 +121,36 @@ export const TuningSchema = z
   })
   .meta({ id: "Tuning" });
 
+export const RaceSchema = z
+  .strictObject({
+    version: z.literal(1),
+    fits: z.number().describe("what the race cost, its proposals' searches included, in fits of the training's length"),
+    limit: z.number().describe("the most it was allowed"),
+    heldOut: z.int().min(1).describe("rows of train that it was decided on"),
+    rounds: z.array(
+      z
+        .strictObject({
+          steps: z.int().min(1).describe("of each entrant's fit"),
+          entrants: z.array(
+            z
+              .strictObject({
+                proposal: z.string().describe("the method whose structure it is, and its draw"),
+                learningRate: z.number(),
+                parameters: z.int().min(0),
+                loss: real.describe("mean of the tasks' losses on the held-out rows"),
+                behind: real.describe("how much that is above the round's best, paired by row"),
+                standardError: real.describe("of `behind`"),
+                kept: z.boolean().describe("whether it went on to the next round; in the last one: whether it won"),
+              })
+              .meta({ id: "Entrant" }),
+          ),
+        })
+        .meta({ id: "RaceRound" }),
+    ),
+  })
+  .meta({ id: "Race" });
+export type Race = z.output<typeof RaceSchema>;
+
 export const ResultRowSchema = z
   .strictObject({
     task: z.string(),

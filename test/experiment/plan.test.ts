@@ -67,6 +67,11 @@ describe("what cannot be planned is refused", () => {
       { methods: [{ method: "uniform", kind: "bottleneck" }] },
       'methods[0].kind: "bottleneck" is not in the space',
     ],
+    [
+      "a proposal of such a kind",
+      { methods: [{ method: "race", proposals: [{ method: "saliency" }, { method: "uniform", kind: "bottleneck" }] }] },
+      'methods[0].proposals[1].kind: "bottleneck" is not in the space',
+    ],
   ];
   test.each(rows)("%s", (_, change, message) => {
     expect(() => planExperiment({ ...experiment, ...change })).toThrow(message);

@@ -85,6 +85,8 @@ class TrialDirectory:
         self.events = root / "events.jsonl"
         self.gates = root / "gates.parquet"
         self.structure = root / "structure.json"
+        #: What ran against what in a race, and how it was decided.
+        self.race = root / "race.json"
         self.adapter = root / "adapter"
         self.checkpoint = root / "checkpoint"
         self.predictions = root / "predictions.parquet"

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from espalier_runtime.search.held_out import row_losses
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.structure import KEEP_SHARE, Structure
-from espalier_runtime.tasks.batching import micro_batches
 from espalier_runtime.training.model import AdaptedModel
 
 #: Held-out rows that the losses are taken over, at most.
@@ -63,13 +63,7 @@ def check_cut(
     return dealt
 
 
-@torch.no_grad()
 def held_out_loss(problem: SearchProblem, model: AdaptedModel, opened: Tensor, rows: Sequence[int]) -> float:
     """The model's mean loss over `rows` with the gates `opened` (tasks, candidates), and those kept, open."""
     gates = opened if problem.kept is None else torch.cat([problem.kept.gates(), opened], dim=1)
-    gates = gates.to(problem.backbone.device)
-    total = 0.0
-    with model.adapters.attached(problem.backbone.model):
-        for part in micro_batches(rows, problem.corpus.lengths, problem.training.max_tokens):
-            total += float(model.losses(problem.corpus.batch(part), gates).sum())
-    return total / len(rows)
+    return float(row_losses(problem, model, gates, rows).mean())

@@ -9,6 +9,7 @@ from espalier_runtime.search.from_structure import search_from
 from espalier_runtime.search.importance import search_importance
 from espalier_runtime.search.paper import search_paper
 from espalier_runtime.search.problem import Found, SearchProblem
+from espalier_runtime.search.race import search_race
 from espalier_runtime.search.saliency import search_saliency
 
 Method = (
@@ -17,6 +18,7 @@ Method = (
     | contract.ImportanceMethod
     | contract.SaliencyMethod
     | contract.FromMethod
+    | contract.RaceMethod
     | contract.UniformMethod
     | contract.TopLayersMethod
     | contract.RandomMethod
@@ -39,6 +41,8 @@ def find_structure(problem: SearchProblem, method: Method, draw: int) -> Found:
             return search_saliency(problem, method, name)
         case contract.FromMethod():
             return search_from(problem, method, name)
+        case contract.RaceMethod():
+            return search_race(problem, method, name, find_structure)
         case contract.UniformMethod():
             return uniform(problem, method.kind, name)
         case contract.TopLayersMethod():
@@ -64,6 +68,8 @@ def continues(method: Method) -> bool:
 def search_passes(method: Method, epochs: float) -> float:
     """Passes of a whole forward over the training rows that the method's search costs; training takes `epochs`."""
     spec = _search_of(method)
+    if isinstance(spec, contract.RaceMethod):
+        return float(2 * spec.fits * epochs)
     if isinstance(spec, contract.SaliencyMethod):
         return 0.3
     if not trains_gates(method):

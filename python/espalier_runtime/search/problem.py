@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -29,9 +29,19 @@ from espalier_runtime.training.model import AdaptedModel
 SNAPSHOTS = 50
 
 
+class NewHeads(Protocol):
+    """Makes fresh heads, (task name, head) in the order of the tasks."""
+
+    def __call__(self, aside: Sequence[int] = (), *, probe: bool | None = None) -> Sequence[tuple[str, Head]]:
+        """Heads that know nothing of the corpus' rows `aside`.
+
+        `probe`: whether they start as fitted on frozen features; None leaves it to the training's own setting.
+        """
+
+
 @dataclass(frozen=True)
 class SearchProblem:
-    """`corpus` holds the training rows of all tasks; `new_heads` makes fresh heads, in the order of the tasks.
+    """`corpus` holds the training rows of all tasks.
 
     `kept` are candidates beside the space that are settled already, outside the budget; the logits of learned gates
     begin at `start` (tasks, candidates), or at zero. `checkpoint` keeps the search's loops;
@@ -45,7 +55,7 @@ class SearchProblem:
     corpus: Corpus
     training: contract.Training
     seed: int
-    new_heads: Callable[[], Sequence[tuple[str, Head]]]
+    new_heads: NewHeads
     report: Report
     kept: Structure | None = None
     start: Tensor | None = None
@@ -68,6 +78,16 @@ class SearchProblem:
         pool = AdapterPool((*kept, *self.space.candidates), self.space.kinds, self.seed)
         model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling)
         return model.to(self.backbone.device)
+
+    def without(self, rows: Sequence[int]) -> SearchProblem:
+        """The problem of one who knows nothing of the corpus' `rows`: neither weights nor heads see them."""
+        aside = set(rows)
+        kept = [row for row in range(len(self.corpus)) if row not in aside]
+
+        def heads(aside: Sequence[int] = (), *, probe: bool | None = None) -> Sequence[tuple[str, Head]]:
+            return self.new_heads([*rows, *(kept[row] for row in aside)], probe=probe)
+
+        return replace(self, corpus=self.corpus.without(rows), new_heads=heads)
 
     def held_out(self, fraction: float) -> list[int]:
         """Rows of the corpus that a search may keep from its weights, `fraction` of each task's."""
@@ -157,7 +177,10 @@ class LearnedGates(Gates, Protocol):
 
 @dataclass
 class Found:
-    """A structure, and for a search that trained, its weights and history over the candidates `searched`."""
+    """A structure, and for a search that trained, its weights and history over the candidates `searched`.
+
+    `learning_rate`: what the structure is to be fitted at, where the search chose that too; `race`: how it was chosen.
+    """
 
     structure: Structure
     model: AdaptedModel | None = None
@@ -166,3 +189,5 @@ class Found:
     step_ms: float | None = None
     gates_above_half: int | None = None
     searched: tuple[Candidate, ...] | None = None
+    learning_rate: float | None = None
+    race: contract.Race | None = None

@@ -93,7 +93,8 @@ def _probe_gradients(
         else:
             others.append(candidate)
     pool = AdapterPool(others, kinds, problem.seed)
-    model = AdaptedModel(problem.backbone, pool, problem.new_heads(), problem.training.pooling)
+    # The frozen model's loss has no gradient under a head of zeros.
+    model = AdaptedModel(problem.backbone, pool, problem.new_heads(probe=True), problem.training.pooling)
     model.to(problem.backbone.device)
     rows = problem.corpus.of_task(task)
     lengths = [problem.corpus.lengths[row] for row in rows]

@@ -225,12 +225,19 @@ def _check_length(training: contract.Training, backbone: Backbone) -> None:
 
 
 def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> None:
-    for index, method in enumerate(plan.methods):
+    asked = [(f"methods[{index}]", method) for index, method in enumerate(plan.methods)]
+    asked += [
+        (f"{place}.proposals[{index}]", proposal)
+        for place, method in asked
+        if isinstance(method, contract.RaceMethod)
+        for index, proposal in enumerate(method.proposals)
+    ]
+    for place, method in asked:
         if not isinstance(method, contract.TopLayersMethod):
             continue
         lowest = backbone.layers - method.layers
         if not any(candidate.site.layer >= lowest for candidate in space.candidates):
             raise InputError(
-                f"methods[{index}].layers: the space has no candidate in the last {method.layers} layers",
-                mend="Raise methods[].layers, or widen space.layers.",
+                f"{place}.layers: the space has no candidate in the last {method.layers} layers",
+                mend=f"Raise {field}.layers, or widen space.layers.",
             )

@@ -25,10 +25,12 @@ class RunProgress:
         self._emit, self._floor = emit, floor
         self._weights: dict[str, dict[str, float]] = {}
         swept: set[str] = set()
+        # A race tries several rates by itself.
+        races = {str(method.name) for method in plan.methods if isinstance(method, contract.RaceMethod)}
         for trial in plan.trials:
             stages = _weights(plan, trial, layers)
             # A method is swept once, before the first of its trials.
-            sweep = 0.0 if plan.tune is None or trial.method in swept else _sweep(plan.tune, stages)
+            sweep = 0.0 if plan.tune is None or trial.method in swept | races else _sweep(plan.tune, stages)
             swept.add(trial.method)
             self._weights[trial.id] = {"tune": sweep, **stages}
         self._total = sum(sum(stages.values()) for stages in self._weights.values())

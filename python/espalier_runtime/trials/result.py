@@ -99,6 +99,8 @@ def write_trial(
         structure = to_record(found.structure, prepared.backbone, prepared.space)
         write_json(directory.structure, structure.model_dump(by_alias=True))
         native.save(directory.adapter, _card(prepared, structure), fitted.model)
+        if found.race is not None:
+            write_json(directory.race, found.race.model_dump(by_alias=True))
     write_json(directory.result, result.model_dump(by_alias=True))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.heads import Head
 from espalier_runtime.baselines.methods import Baseline, build
 from espalier_runtime.baselines.target import Target
 from espalier_runtime.errors import TrialError
@@ -31,7 +32,7 @@ def start_of(
     checkpoint: TrialCheckpoint,
 ) -> tuple[Found | None, Target]:
     """What the fit of `trial` begins with, and the search that led there; a baseline has none."""
-    problem = _problem(prepared, method, trial, held_out, report, checkpoint)
+    problem = _problem(prepared, trial, held_out, report, checkpoint)
     if isinstance(method, Baseline):
         return None, build(problem, method)
     found = find_structure(problem, method, trial.draw)
@@ -41,14 +42,16 @@ def start_of(
 
 def _problem(
     prepared: Prepared,
-    method: TrialMethod,
     trial: contract.Trial,
     held_out: list[int],
     report: StageReport,
     checkpoint: TrialCheckpoint,
 ) -> SearchProblem:
-    # Saliency reads the frozen model's loss gradient, which a head of zeros does not have.
-    probe = True if isinstance(method, contract.SaliencyMethod) else None
+    seen = sorted(set(range(len(prepared.corpus))) - set(held_out))
+
+    def new_heads(aside: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:
+        return prepared.new_heads([*held_out, *(seen[row] for row in aside)], probe=probe)
+
     corpus = prepared.corpus.without(held_out) if held_out else prepared.corpus
     return SearchProblem(
         backbone=prepared.backbone,
@@ -58,7 +61,7 @@ def _problem(
         corpus=corpus,
         training=prepared.plan.training,
         seed=trial.seed,
-        new_heads=lambda: prepared.new_heads(held_out, probe=probe),
+        new_heads=new_heads,
         report=lambda step, steps, loss: report("search", step, steps, loss),
         checkpoint=checkpoint,
         warn=checkpoint.warn,

@@ -56,6 +56,8 @@ def run_trial(
         with prepared.evaluation.shut(f"search and fit of {trial.id}"):
             found, target = start_of(prepared, trial, method, held_out, logged, checkpoint)
             searched = time.perf_counter()
+            if found is not None:
+                prepared = prepared.at_rate(found.learning_rate)
             fitted = fit_target(prepared, found, target, method, trial.seed, held_out, logged, checkpoint.of("fit"))
         fit = time.perf_counter()
         splits = prepared.evaluation.open(trial.id)

@@ -35,12 +35,12 @@ PARTS = 100
 def tuned_rate(
     prepared: Prepared, method: TrialMethod, directory: RunDirectory, report: StageReport, warn: Warn
 ) -> contract.Tuning | None:
-    """The method's sweep, read back where it is done already; None where the plan asks for none.
+    """The method's sweep, read back where it is done already; None where the plan asks for none, or the method sweeps.
 
     Raises TrialError where the method fails at every rate.
     """
     tune, name = prepared.plan.tune, str(method.name)
-    if tune is None:
+    if tune is None or isinstance(method, contract.RaceMethod):
         return None
     file = directory.tuning(name)
     if file.exists():

@@ -134,6 +134,52 @@ export const RandomMethodSchema = z
     draws: z.int().min(1).max(100).default(3).describe("random structures in all, shared out over the seeds"),
   })
   .meta({ id: "RandomMethod" });
+/** What can propose a structure to a race. */
+export const ProposalSchema = z
+  .discriminatedUnion("method", [
+    BudgetedMethodSchema,
+    PaperMethodSchema,
+    ImportanceMethodSchema,
+    SaliencyMethodSchema,
+    UniformMethodSchema,
+    TopLayersMethodSchema,
+    RandomMethodSchema,
+  ])
+  .meta({ id: "Proposal" });
+export const RaceMethodSchema = z
+  .strictObject({
+    method: z.literal("race"),
+    ...methodName,
+    proposals: z
+      .array(ProposalSchema)
+      .min(1)
+      .prefault([
+        { method: "budgeted" },
+        { method: "saliency" },
+        { method: "uniform" },
+        { method: "topLayers" },
+        { method: "random" },
+      ])
+      .describe("whose structures run against each other"),
+    rateFactors: z
+      .array(z.number().positive().max(1000))
+      .min(1)
+      .refine((factors) => new Set(factors).size === factors.length, { message: "names a factor twice" })
+      .default([0.3, 1, 3])
+      .describe("each structure runs at the learning rate times each of these"),
+    fits: z
+      .number()
+      .positive()
+      .default(4)
+      .describe("the most that the race may cost, its proposals' searches included, in fits of the training's length"),
+    heldOut: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .default(0.2)
+      .describe("share of train that the race decides on, which its fits never see"),
+  })
+  .meta({ id: "RaceMethod" });
 export const SeparateMethodSchema = z
   .strictObject({ method: z.literal("separate"), ...methodName, kind: kindOfBaseline })
   .meta({ id: "SeparateMethod" });
@@ -145,6 +191,7 @@ export const MethodSchema = z
     ImportanceMethodSchema,
     SaliencyMethodSchema,
     FromMethodSchema,
+    RaceMethodSchema,
     UniformMethodSchema,
     TopLayersMethodSchema,
     RandomMethodSchema,

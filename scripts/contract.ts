@@ -12,6 +12,7 @@ import { z } from "zod";
 import {
   EventSchema,
   RaceSchema,
+  MergeSchema,
   RunRecordSchema,
   StructureSchema,
   TrialResultSchema,
@@ -42,6 +43,7 @@ const contract = z
     comparisonTable: ComparisonTableSchema,
     predictionTable: PredictionTableSchema,
     gateTable: GateTableSchema,
+    merge: MergeSchema,
   })
   .meta({ id: "Contract" });
 

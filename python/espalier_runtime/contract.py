@@ -1697,6 +1697,40 @@ class GateTable(BaseModel):
     ]
 
 
+class MergedTask(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    name: Annotated[str, Field(description="how the merge calls it")]
+    run: str
+    trial: str
+    task: Annotated[str, Field(description="how its run calls it")]
+    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+    split: Annotated[
+        Literal["validation", "test"] | None,
+        Field(description="null: its rows could not be read"),
+    ]
+    own: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(description="score of the adapter that went in, as its run has it"),
+    ]
+    merged: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            description="score of the merged adapter with this task's head on the same split"
+        ),
+    ]
+    unread: Annotated[str | None, Field(description="why its rows could not be read")]
+    left_out: Annotated[
+        list[str],
+        Field(
+            alias="leftOut",
+            description="kinds it has beside LoRA, which no merge holds",
+        ),
+    ]
+
+
 class Mapping(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2266,6 +2300,47 @@ class ResultRow(BaseModel):
     ] = None
 
 
+class Merge(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    version: Literal[1]
+    method: Literal["mda", "arithmetic", "ties"]
+    weight: Annotated[
+        float, Field(description="lambda, which every task's update is multiplied by")
+    ]
+    density: Annotated[
+        float | None,
+        Field(
+            description="share of each update's entries that TIES keeps; null: not TIES"
+        ),
+    ]
+    rank: Annotated[
+        int | None,
+        Field(
+            description="the most that a linear may have; null: what the tasks have together",
+            ge=1,
+        ),
+    ]
+    path: str
+    parameters: Annotated[int, Field(ge=1)]
+    kept: Annotated[
+        float,
+        Field(
+            description="of |tau|^2 over all linears, the share that the rank leaves"
+        ),
+    ]
+    max_difference: Annotated[
+        float,
+        Field(
+            alias="maxDifference",
+            description="largest difference of any task's outputs after reloading in a fresh process",
+        ),
+    ]
+    tasks: list[MergedTask]
+
+
 class FolderBackbone(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2532,6 +2607,7 @@ class Contract(BaseModel):
     comparison_table: Annotated[ComparisonTable, Field(alias="comparisonTable")]
     prediction_table: Annotated[PredictionTable, Field(alias="predictionTable")]
     gate_table: Annotated[GateTable, Field(alias="gateTable")]
+    merge: Merge
 
 
 class Model(RootModel[Contract]):

@@ -1,4 +1,4 @@
-"""The jobs that TypeScript starts: run a plan, inspect a model, list kinds, export a run's adapters."""
+"""The jobs that TypeScript starts: run a plan, inspect a model, list kinds, export or merge adapters of runs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
+from espalier_runtime.trials.merge_sources import Given
+from espalier_runtime.trials.merges import MergeSpec, merge_runs
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
 from espalier_runtime.trials.result import failed_result
@@ -107,8 +109,7 @@ def list_kinds(payload: dict[str, Any], context: JobContext) -> dict[str, object
 def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
     """Exports a trial of a run, by default the answer's, for one task or for all, and enters it in the record."""
     directory = RunDirectory(Path(payload["directory"]))
-    plan = parse(contract.Plan, TypeAdapter(dict[str, Any]).validate_json(directory.plan.read_text()))
-    destination = None if payload.get("destination") is None else Path(payload["destination"])
+    plan = _plan_of(directory)
     with directory.writer():
         exports = export_trial(
             plan,
@@ -116,11 +117,31 @@ def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object
             payload["to"],
             task=payload.get("task"),
             trial=payload.get("trial"),
-            destination=destination,
+            destination=_destination(payload),
             check=context.check,
         )
         add_to_record(directory, exports)
     return {"exports": [export.model_dump(by_alias=True) for export in exports]}
+
+
+def merge(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
+    """Merges the adapters of `payload["runs"]`, each {directory, trial}, into one PEFT adapter."""
+    runs = []
+    for entry in payload["runs"]:
+        directory = RunDirectory(Path(entry["directory"]))
+        runs.append(Given(_plan_of(directory), directory, entry.get("trial")))
+    spec = MergeSpec(payload["method"], payload.get("weight"), payload["density"], payload.get("rank"))
+    with runs[0].directory.writer():
+        record = merge_runs(runs, spec, tasks=payload["tasks"], destination=_destination(payload), check=context.check)
+    return record.model_dump(by_alias=True)
+
+
+def _plan_of(directory: RunDirectory) -> contract.Plan:
+    return parse(contract.Plan, TypeAdapter(dict[str, Any]).validate_json(directory.plan.read_text()))
+
+
+def _destination(payload: dict[str, Any]) -> Path | None:
+    return None if payload.get("destination") is None else Path(payload["destination"])
 
 
 def parse(model: type[Model], value: object) -> Model:

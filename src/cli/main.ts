@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import tab from "@bomb.sh/tab/commander";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { exportFormats } from "../experiment/records.js";
+import { exportFormats, mergeMethods } from "../experiment/records.js";
 import { completeRuns } from "./completion.js";
 import { type CommonOptions, reportError } from "./output.js";
 
@@ -108,6 +108,41 @@ command(
   .addOption(runsFolder())
   .action(carried(async (options, run) => (await import("./export.js")).exportCommand(run!, options)));
 
+command(
+  "merge",
+  "the LoRA adapters of several tasks as one, reloaded and scored",
+  "espalier merge latest --method mda --output adapters",
+)
+  .argument("<runs...>", "two tasks or more: runs as for export, or RUN/TRIAL")
+  .addOption(
+    new Option("--method <method>", "mda: directional alignment; arithmetic: the weighted sum; ties")
+      .choices(mergeMethods)
+      .default("arithmetic"),
+  )
+  .addOption(
+    new Option("--weight <number>", "of every task; default: 1 / tasks, with ties 1").argParser(
+      numberOption("a number above 0", (value) => value > 0 && Number.isFinite(value)),
+    ),
+  )
+  .addOption(
+    new Option("--density <number>", "ties: the share of each update that is kept")
+      .argParser(numberOption("above 0 and at most 1", (value) => value > 0 && value <= 1))
+      .default(0.2),
+  )
+  .addOption(
+    new Option("--rank <number>", "the most a linear may have; default: what the tasks have").argParser(
+      numberOption("a whole number above 0", (value) => Number.isInteger(value) && value > 0),
+    ),
+  )
+  .option("--task <name>", "these tasks alone; may be repeated", (name, names: string[] = []) => [...names, name])
+  .option("--output <folder>", "where to write; default: the first run's own exports")
+  .addOption(runsFolder())
+  .addHelpText(
+    "after",
+    "\nScores are those of the evaluation split: they tell what a merge is worth, and\nare not for choosing its options by.",
+  )
+  .action(carried<[string[]]>(async (options, runs) => (await import("./merge.js")).mergeCommand(runs, options)));
+
 command("setup", "make the Python environment, once", "espalier setup").action(
   carried(async (options) => (await import("./setup.js")).setupCommand(options)),
 );
@@ -155,6 +190,15 @@ function command(name: string, description: string, example: string): Command {
     .addHelpText("after", `\nExample:\n  ${example}`);
 }
 
+/** A parser of numbers that are `allowed`; `what` says which those are. */
+function numberOption(what: string, allowed: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (allowed(value)) return value;
+    throw new InvalidArgumentError(`It must be ${what}.`);
+  };
+}
+
 function portOption(text: string): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65_535) return port;
@@ -162,16 +206,18 @@ function portOption(text: string): number {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: commander gives each command's options untyped; the command types them
-type Action = (options: any, ...given: (string | undefined)[]) => Promise<number>;
+type Action<Given extends unknown[]> = (options: any, ...given: Given) => Promise<number>;
 
 /** Runs a command, reports its error, and sets the exit code. */
-function carried(action: Action): (...given: unknown[]) => Promise<void> {
+function carried<Given extends unknown[] = (string | undefined)[]>(
+  action: Action<Given>,
+): (...given: unknown[]) => Promise<void> {
   return async (...given) => {
     const self = given.at(-1) as Command;
     const options = self.opts<CommonOptions>();
     try {
       // commander gives the arguments, then the options, then the command.
-      process.exitCode = await action(options, ...(given.slice(0, -2) as (string | undefined)[]));
+      process.exitCode = await action(options, ...(given.slice(0, -2) as Given));
     } catch (error) {
       process.exitCode = reportError(error, options);
     }

@@ -207,6 +207,37 @@ export const ExportSchema = z
   })
   .meta({ id: "Export" });
 
+export const mergeMethods = ["mda", "arithmetic", "ties"] as const;
+export const MergeSchema = z
+  .strictObject({
+    version: z.literal(1),
+    method: z.enum(mergeMethods),
+    weight: z.number().describe("lambda, which every task's update is multiplied by"),
+    density: z.number().nullable().describe("share of each update's entries that TIES keeps; null: not TIES"),
+    rank: z.int().min(1).nullable().describe("the most that a linear may have; null: what the tasks have together"),
+    path: z.string(),
+    parameters: z.int().min(1),
+    kept: z.number().describe("of |tau|^2 over all linears, the share that the rank leaves"),
+    maxDifference: z.number().describe("largest difference of any task's outputs after reloading in a fresh process"),
+    tasks: z.array(
+      z
+        .strictObject({
+          name: z.string().describe("how the merge calls it"),
+          run: z.string(),
+          trial: z.string(),
+          task: z.string().describe("how its run calls it"),
+          metric: MetricSchema,
+          split: z.enum(["validation", "test"]).nullable().describe("null: its rows could not be read"),
+          own: real.nullable().describe("score of the adapter that went in, as its run has it"),
+          merged: real.nullable().describe("score of the merged adapter with this task's head on the same split"),
+          unread: z.string().nullable().describe("why its rows could not be read"),
+          leftOut: z.array(z.string()).describe("kinds it has beside LoRA, which no merge holds"),
+        })
+        .meta({ id: "MergedTask" }),
+    ),
+  })
+  .meta({ id: "Merge" });
+
 export const RunRecordSchema = z
   .strictObject({
     version: z.literal(1),
@@ -311,5 +342,6 @@ export type Event = z.output<typeof EventSchema>;
 export type Inspection = z.output<typeof InspectionSchema>;
 export type KindList = z.output<typeof KindListSchema>;
 export type Export = z.output<typeof ExportSchema>;
+export type Merge = z.output<typeof MergeSchema>;
 export type Real = z.output<typeof RealSchema>;
 export type Stage = z.output<typeof stage>;

@@ -10,6 +10,7 @@ import {
   ExportSchema,
   InspectionSchema,
   KindListSchema,
+  MergeSchema,
   RunRecordSchema,
 } from "../experiment/records.js";
 import type { Plan } from "../experiment/schema/index.js";
@@ -18,7 +19,7 @@ import type { EnsureOptions } from "../provision/ensure.js";
 import { ensurePython } from "../provision/ensure.js";
 import { espalierHome } from "../provision/home.js";
 import { files } from "../runs/layout.js";
-import type { ExportRequest, Launcher, LaunchOptions } from "./launcher.js";
+import type { ExportRequest, Launcher, LaunchOptions, MergeRequest } from "./launcher.js";
 
 export interface InProcessOptions {
   /** Told what a first set-up of Python does. */
@@ -96,6 +97,14 @@ class InProcess implements Launcher {
       { result: z.strictObject({ exports: z.array(ExportSchema) }), ...(signal === undefined ? {} : { signal }) },
     );
     return exports;
+  }
+
+  merge(request: MergeRequest, { signal }: LaunchOptions = {}) {
+    return this.#runtime.job(
+      "espalier_runtime.runner:merge",
+      { ...request },
+      { result: MergeSchema, ...(signal === undefined ? {} : { signal }) },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

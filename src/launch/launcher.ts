@@ -1,5 +1,5 @@
 /** What every way of running a plan offers: in this process, under torchrun, on a cluster. */
-import type { Event, Export, Inspection, KindList, RunRecord } from "../experiment/records.js";
+import type { Event, Export, Inspection, KindList, Merge, RunRecord } from "../experiment/records.js";
 import type { Experiment, Plan } from "../experiment/schema/index.js";
 
 export interface LaunchOptions {
@@ -18,6 +18,21 @@ export interface ExportRequest {
   destination: string | null;
 }
 
+export interface MergeRequest {
+  /** The runs' directories; a null trial is the answer's. */
+  runs: { directory: string; trial: string | null }[];
+  method: Merge["method"];
+  /** What each update is multiplied by; null: 1 for TIES, 1 / tasks for the others. */
+  weight: number | null;
+  density: number;
+  /** The most that a linear may have; null: what the tasks have together. */
+  rank: number | null;
+  /** None: all. */
+  tasks: string[];
+  /** A folder that takes the merge; null: the first run's exports. */
+  destination: string | null;
+}
+
 export interface Launcher extends AsyncDisposable {
   /** Runs every trial of the plan into the run directory, which holds plan.json already. */
   run(plan: Plan, directory: string, options?: LaunchOptions): Promise<RunRecord>;
@@ -27,4 +42,6 @@ export interface Launcher extends AsyncDisposable {
   kinds(backbone: Plan["backbone"], kinds: Experiment["space"]["kinds"], options?: LaunchOptions): Promise<KindList>;
   /** Exports the answer of a finished run. */
   export(directory: string, request: ExportRequest, options?: LaunchOptions): Promise<Export[]>;
+  /** Merges the LoRA adapters of several tasks into one. */
+  merge(request: MergeRequest, options?: LaunchOptions): Promise<Merge>;
 }

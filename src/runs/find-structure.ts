@@ -3,7 +3,8 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { EspalierError } from "../errors.js";
 import type { Structure } from "../experiment/records.js";
-import { findRun, readPlan, readStructure, readStructureFile } from "./read.js";
+import { findTrial } from "./find-trial.js";
+import { readPlan, readStructure, readStructureFile } from "./read.js";
 
 export interface FoundStructure {
   /** The file it was read from. */
@@ -20,16 +21,13 @@ export async function findStructure(given: string, runsFolder: string): Promise<
   for (const file of [given, path.join(given, "structure.json")]) {
     if (await isFile(file)) return { file: path.resolve(file), structure: await readStructureFile(file) };
   }
-  const whole = await findRun(given, runsFolder).catch(() => undefined);
-  if (whole !== undefined) {
-    const { methods, trials } = await readPlan(whole);
-    return ofRun(
-      whole,
-      trials.filter((trial) => trial.method === methods[0]?.name).map((trial) => trial.id),
-    );
-  }
-  const run = await findRun(path.dirname(given) === "." ? given : path.dirname(given), runsFolder);
-  return ofRun(run, [path.basename(given)]);
+  const { run, trial } = await findTrial(given, runsFolder);
+  if (trial !== undefined) return ofRun(run, [trial]);
+  const { methods, trials } = await readPlan(run);
+  return ofRun(
+    run,
+    trials.filter((entry) => entry.method === methods[0]?.name).map((entry) => entry.id),
+  );
 }
 
 /** The structure of the first of `trials` that has one. */

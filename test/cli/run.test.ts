@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { RunRecordSchema } from "../../src/experiment/records.js";
+import { MergeSchema, RunRecordSchema } from "../../src/experiment/records.js";
 import { testPython } from "../python.js";
 import { espalier, main } from "./cli.js";
 
@@ -65,6 +65,24 @@ describe("espalier run --json", () => {
     });
     expect(JSON.parse(exported.stdout).exports[0].maxDifference).toBeLessThan(1e-5);
     expect(await readdir(path.join(folder, "taken", "snips-peft"))).toContain("adapter_model.safetensors");
+  });
+
+  test("and by a merge of its trials, scored beside each", async () => {
+    const trials = ["latest/saliency-seed0", "latest/saliency-seed1"];
+    const merged = await espalier(["merge", ...trials, "--method", "ties", "--output", "taken", "--json"], {
+      cwd: folder,
+    });
+    const merge = MergeSchema.parse(JSON.parse(merged.stdout));
+    expect(merge).toMatchObject({ method: "ties", weight: 1, density: 0.2 });
+    expect(merge.tasks.map(({ name, trial, split }) => [name, trial, split])).toEqual([
+      ["snips-1", "saliency-seed0", "test"],
+      ["snips-2", "saliency-seed1", "test"],
+    ]);
+    expect(await readdir(path.join(folder, "taken", "merge-ties", "heads"))).toEqual(["snips-1", "snips-2"]);
+    const one = await espalier(["merge", "latest/saliency-seed0"], { cwd: folder });
+    expect(one.stderr).toMatch(/^error: merge: one adapter only \("snips" of .*saliency-seed0\)/);
+    expect(one.stderr).toContain("RUN/TRIAL");
+    expect(one.code).toBe(2);
   });
 });
 

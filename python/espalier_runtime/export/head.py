@@ -32,11 +32,22 @@ class HeadCard:
     backbone: BackboneSpec
 
 
+def card_of(adapter: LoadedAdapter, task: str | None, to: Format) -> HeadCard:
+    """The card of an export of `task` of an adapter."""
+    card = adapter.card
+    return HeadCard(to, None if task is None else adapter.task(task), card.pooling, card.max_length, card.backbone)
+
+
+def head_folder(folder: Path, task: str) -> Path:
+    """Where a merge of several tasks keeps the head of one of them."""
+    return folder / "heads" / task
+
+
 def write_head(folder: Path, adapter: LoadedAdapter, task: str | None, to: Format) -> None:
     """Writes the head of `task` and its card into `folder`; where there is no task, the card alone."""
     from safetensors.torch import save_file
 
-    card = None if task is None else adapter.task(task)
+    card = card_of(adapter, task, to)
     if task is not None:
         head = adapter.model.head(adapter.index(task))
         weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
@@ -45,14 +56,14 @@ def write_head(folder: Path, adapter: LoadedAdapter, task: str | None, to: Forma
         folder / "head.json",
         {
             "version": 1,
-            "to": to,
-            "task": None if card is None else card.name,
-            "kind": None if card is None else card.kind,
-            "labels": [] if card is None else list(card.labels),
-            "metric": None if card is None else card.metric,
-            "pooling": adapter.card.pooling,
-            "maxLength": adapter.card.max_length,
-            "backbone": adapter.card.backbone.model_dump(by_alias=True),
+            "to": card.to,
+            "task": None if card.task is None else card.task.name,
+            "kind": None if card.task is None else card.task.kind,
+            "labels": [] if card.task is None else list(card.task.labels),
+            "metric": None if card.task is None else card.task.metric,
+            "pooling": card.pooling,
+            "maxLength": card.max_length,
+            "backbone": card.backbone.model_dump(by_alias=True),
         },
     )
 

@@ -31,7 +31,7 @@ class Exported(Protocol):
 
 
 def load(folder: Path | str, task: str | None = None, device: torch.device | None = None) -> Exported:
-    """The export in `folder`; `task` chooses where it is a native one, which holds all of them (default: the first).
+    """The export in `folder`; `task` chooses where it holds several: a native one (default: the first), or a merge.
 
     Raises InputError where the folder holds no export, or one of other weights than the backbone that is found.
     """
@@ -41,7 +41,7 @@ def load(folder: Path | str, task: str | None = None, device: torch.device | Non
         return _OfTask(adapter, adapter.card.tasks[0].name if task is None else task)
     match read_head(root).to:
         case "peft":
-            return load_peft(root, device)
+            return load_peft(root, device, task)
         case "merged":
             return load_merged(root, device)
         case "onnx":

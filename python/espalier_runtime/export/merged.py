@@ -11,7 +11,7 @@ What is not affine cannot be folded.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,18 @@ def write_merged(adapter: LoadedAdapter, task: str, folder: Path) -> None:
 @contextmanager
 def folded(adapter: LoadedAdapter, task: str) -> Iterator[None]:
     """Within the context the backbone's own linears and norms do what `task` made of them."""
+    with replaced(adapter.backbone.model, fold(adapter, task)):
+        yield
+
+
+@contextmanager
+def replaced(model: nn.Module, weights: Mapping[str, tuple[Tensor, Tensor | None]]) -> Iterator[None]:
+    """Within the context the modules at these paths have this weight and bias; None keeps a bias.
+
+    A linear's weight is (outputs, inputs), however the module stores it.
+    """
     from transformers.pytorch_utils import Conv1D
 
-    weights = fold(adapter, task)
-    model = adapter.backbone.model
     before: dict[str, dict[str, Tensor]] = {}
     try:
         for path, (weight, bias) in weights.items():
@@ -140,11 +148,11 @@ def _linear(module: Any, probe: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]
     return None if module.bias is None and bool((bias != 0).any()) else (weight, bias)
 
 
-def _set(module: nn.Module, weight: Tensor, bias: Tensor) -> None:
+def _set(module: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
     own: Tensor = module.weight  # type: ignore[assignment]
     own.data = weight.to(own.dtype).contiguous()
     kept = getattr(module, "bias", None)
-    if kept is not None:
+    if kept is not None and bias is not None:
         kept.data = bias.to(kept.dtype)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,16 +33,20 @@ class SiteLora:
 
 def write_lora(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     """Writes PEFT's configuration and weights of the LoRA that `task`, or any task, uses."""
+    write_loras(adapter.backbone.reference, task_loras(adapter, task), folder)
+
+
+def write_loras(reference: str, sites: Sequence[SiteLora], folder: Path) -> None:
+    """Writes PEFT's configuration and weights of a LoRA on the model that `reference` names."""
     from peft import LoraConfig
     from safetensors.torch import save_file
 
-    sites = task_loras(adapter, task)
     ranks = [len(site.down) for site in sites]
     usual = max(set(ranks), key=ranks.count)
     scale = sites[0].scale
     config = LoraConfig(
         task_type="FEATURE_EXTRACTION",
-        base_model_name_or_path=adapter.backbone.reference,
+        base_model_name_or_path=reference,
         inference_mode=True,
         r=usual,
         lora_alpha=scale * usual,

@@ -12,7 +12,7 @@ from torch import Tensor
 from espalier_runtime.backbone.heads import Head, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone, read_model
 from espalier_runtime.errors import InputError
-from espalier_runtime.export.head import HeadCard, read_head, read_weights
+from espalier_runtime.export.head import HeadCard, head_folder, read_head, read_weights
 from espalier_runtime.export.texts import Texts, batch_of, paired
 
 
@@ -35,7 +35,10 @@ class PlainModel:
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
         """Class names of a classification, values of a regression. Raises InputError where there is no head."""
         if self.card.task is None:
-            raise InputError("this export holds all tasks together and no head", mend="Load one task's export.")
+            raise InputError(
+                "this export holds all tasks together and no head",
+                mend="Load one task's export, or name a task of a merge: load(folder, task).",
+            )
         return self.card.task.named(self.outputs(paired(texts, pairs)))
 
 
@@ -44,14 +47,26 @@ def load_merged(folder: Path, device: torch.device | None = None) -> PlainModel:
     return _with_head(folder, read_model(folder, str(folder), device))
 
 
-def load_peft(folder: Path, device: torch.device | None = None) -> PlainModel:
-    """The PEFT adapter in `folder` on the backbone it was trained on, with its head."""
+def load_peft(folder: Path, device: torch.device | None = None, task: str | None = None) -> PlainModel:
+    """The PEFT adapter in `folder` on the backbone it was trained on, with its head, or that of `task` in a merge.
+
+    Raises InputError where the merge has no such task.
+    """
     from peft import PeftModel
 
-    backbone = load_backbone(read_head(folder).backbone, device)
+    head = folder
+    if task is not None and read_head(folder).task is None:
+        head = head_folder(folder, task)
+        if not head.is_dir():
+            names = sorted(path.name for path in head.parent.glob("*"))
+            raise InputError(
+                f'{folder}: holds no head of a task "{task}"',
+                mend=f"Use one of: {', '.join(names)}." if names else "Load one task's own export.",
+            )
+    backbone = load_backbone(read_head(head).backbone, device)
     # PEFT replaces the adapted linears inside the model it is given.
     PeftModel.from_pretrained(backbone.model, str(folder)).eval()
-    return _with_head(folder, backbone)
+    return _with_head(head, backbone)
 
 
 def _with_head(folder: Path, backbone: Backbone) -> PlainModel:

@@ -61,10 +61,10 @@ def export_trial(
     names = [entry.name for entry in plan.tasks]
     if task is not None and task not in names:
         raise InputError(f'task: "{task}" is not a task of this run', mend=f"Use one of: {', '.join(names)}.")
-    exported, source = _source(plan, directory, trial)
+    exported, source = adapter_of(plan, directory, trial)
     adapter = native.load(source, backbone or load_backbone(plan.backbone))
     root = destination or (directory.exports if trial is None else directory.exports / exported)
-    examples = _examples(plan, directory)
+    examples = examples_of(plan, directory)
     started: list[_Export] = []
     try:
         for name in _wanted(adapter, names, task, to):
@@ -127,8 +127,11 @@ class _Export:
         self.temporary.replace(self.folder)
 
 
-def _source(plan: contract.Plan, directory: RunDirectory, trial: str | None) -> tuple[str, Path]:
-    """The id of the trial that is exported, and the folder of its adapter."""
+def adapter_of(plan: contract.Plan, directory: RunDirectory, trial: str | None) -> tuple[str, Path]:
+    """The id of the trial that is meant, None for the answer's first finished one, and the folder of its adapter.
+
+    Raises InputError where there is no such trial, it is not finished, or its method has no structure.
+    """
     ids = [entry.id for entry in plan.trials]
     if trial is not None and trial not in ids:
         raise InputError(f'trial: "{trial}" is not a trial of this run', mend=f"Use one of: {', '.join(ids)}.")
@@ -210,7 +213,8 @@ def _one(task: str | None) -> str:
     return task
 
 
-def _examples(plan: contract.Plan, directory: RunDirectory) -> dict[str, Texts]:
+def examples_of(plan: contract.Plan, directory: RunDirectory) -> dict[str, Texts]:
+    """The texts of each task that exports are compared on."""
     if directory.examples.exists():
         kept: dict[str, list[list[str | None]]] = json.loads(directory.examples.read_text())
         return {task: [(str(text), pair) for text, pair in rows] for task, rows in kept.items()}

@@ -1,0 +1,1 @@
+"""Several adapters as one: task arithmetic, TIES, and directional alignment, linear by linear."""

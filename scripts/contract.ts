@@ -11,8 +11,8 @@ import { execa } from "execa";
 import { z } from "zod";
 import {
   EventSchema,
-  RaceSchema,
   MergeSchema,
+  RaceSchema,
   RunRecordSchema,
   StructureSchema,
   TrialResultSchema,

@@ -27,7 +27,7 @@ from espalier_runtime.structure.gates import FixedGates, Gates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space, build_space
 from espalier_runtime.tasks.batching import training_batches
-from espalier_runtime.tasks.corpus import Batch, Corpus
+from espalier_runtime.tasks.corpus import WINDOW, Batch, Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.tokenise import encode
 from espalier_runtime.training.model import AdaptedModel
@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     corpus = load_corpus(load_backbone(EMBEDDED))
-    batches = training_batches(corpus.lengths, options.batch, 0, 0)[: options.steps + 3]
+    batches = training_batches(corpus.lengths, options.batch, 0, 0, WINDOW)[: options.steps + 3]
     variants: dict[str, Callable[[Batch], None]] = {
         "search, 144 LoRA candidates": search_step(lora_space()),
         "search, 144 LoRA and 36 bottleneck candidates": search_step(mixed_space()),
@@ -162,9 +162,11 @@ def peft_step() -> Callable[[Batch], None]:
 
     def step(batch: Batch) -> None:
         output = model(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask, token_type_ids=batch.token_type_ids
+            input_ids=batch.inputs.input_ids,
+            attention_mask=batch.inputs.layout.mask,
+            token_type_ids=batch.inputs.token_type_ids,
         )
-        pooled = pool(output.last_hidden_state, batch.attention_mask, "mean")
+        pooled = pool(output.last_hidden_state, batch.inputs.layout, "mean")
         losses = pooled.new_zeros(len(pooled))
         for task, head in enumerate(heads):
             rows = (batch.task_ids == task).nonzero().squeeze(1)

@@ -1116,6 +1116,19 @@ class EarlyStopping(BaseModel):
     ] = 2
 
 
+class Speed(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    packed: Annotated[
+        bool,
+        Field(
+            description="a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU) allow it; else rows of like length share a padded batch"
+        ),
+    ] = True
+
+
 class Tune(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2076,7 +2089,7 @@ class Training(BaseModel):
         int,
         Field(
             alias="maxTokens",
-            description="padded tokens that go through the model at once; the gradients of a batch that holds more are accumulated, and where memory runs out the parts are halved",
+            description="tokens, padding included, that go through the model at once; the gradients of a batch that holds more are accumulated, and where memory runs out the parts are halved",
             ge=16,
         ),
     ] = 8192
@@ -2144,6 +2157,13 @@ class Training(BaseModel):
         ),
     ] = 60
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    speed: Annotated[
+        Speed,
+        Field(
+            description="what makes a step cheaper and changes no result",
+            validate_default=True,
+        ),
+    ] = {"packed": True}
     threads: Annotated[
         int | None, Field(description="CPU threads; null: torch's own choice", ge=1)
     ] = None

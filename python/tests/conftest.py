@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.inputs import Inputs
+from espalier_runtime.backbone.layout import Padded
 from espalier_runtime.backbone.load import Backbone, as_backbone, load_backbone
 
 SMALL: dict[str, Any] = {
@@ -80,12 +82,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
-def tiny(family: str) -> Backbone:
-    """A random model of the family with three layers of width 32."""
+def tiny(family: str, **changes: object) -> Backbone:
+    """A random model of the family with three layers of width 32, its config with `changes`."""
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
     torch.manual_seed(0)
-    config = AutoConfig.for_model(family.partition("/")[0], **FAMILIES[family])
+    config = AutoConfig.for_model(family.partition("/")[0], **{**FAMILIES[family], **changes})
     kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
     return as_backbone(kind.from_config(config), None, f"tiny {family}")
 
@@ -112,7 +114,7 @@ def states(backbone: Backbone) -> Tensor:
         output: Tensor = backbone.model(pixel_values=images).last_hidden_state
         return output
     ids, mask = inputs()
-    return backbone.states(ids, mask, None) * mask.unsqueeze(-1)
+    return backbone.states(padded(ids, mask)) * mask.unsqueeze(-1)
 
 
 def inputs() -> tuple[Tensor, Tensor]:
@@ -123,6 +125,11 @@ def inputs() -> tuple[Tensor, Tensor]:
     mask[1, 4:] = 0
     ids[1, 4:] = 0
     return ids, mask
+
+
+def padded(ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Inputs:
+    """Padded token ids as the backbone reads them."""
+    return Inputs(Padded(mask), ids, types)
 
 
 @pytest.fixture(autouse=True)

@@ -45,8 +45,8 @@ class AdapterKind(ABC):
     each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it is
     affine in a linear's input, or in a norm's output, so that it can be folded into the module. `peft`: PEFT's name for
     it, None where PEFT cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters
-    of it in one module would not simply add up. `tasks`: how many tasks a kind is
-    made for that has parts of a task's own.
+    of it in one module would not simply add up. `tasks`: how many tasks a kind is made for that has parts of a task's
+    own. `packs`: it works token by token, so that the rows of a batch may lie one after the other.
     """
 
     name: str
@@ -59,6 +59,7 @@ class AdapterKind(ABC):
     peft: str | None = None
     couples: bool = False
     tasks: int = 1
+    packs: bool = True
 
     @abstractmethod
     def parameters(self, site: Site, size: int) -> int:
@@ -87,7 +88,7 @@ class Adapter(nn.Module):
 
     `gates` z of the current batch: None for all open, else of a shape that broadcasts with (batch, seq, units).
     `task` e of the current batch, one-hot: None where all rows are of the first task, else of a shape that broadcasts
-    with (batch, seq, tasks).
+    with (batch, seq, tasks). Where rows lie one after the other, batch is 1 and seq counts the tokens of all.
     """
 
     #: For each parameter, which of its dimensions counts units.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,12 +37,21 @@ class Place:
 
 @dataclass(frozen=True)
 class Family:
-    """`layers`: path of the list of layers. `reads`: the model takes text as token ids, or images."""
+    """`layers`: path of the list of layers. `reads`: the model takes text as token ids, or images.
+
+    `packs`: transformers chooses its attention, so that rows can lie one after the other. `starts`: a layer needs
+    nothing of those below but their last states. `gives_tuple`: a layer gives its states as the first of two things.
+    `counts_from_padding`: positions count from after the padding's index.
+    """
 
     layers: str
     slots: Mapping[str, Place]
     causal: bool = False
     reads: Literal["text", "images"] = "text"
+    packs: bool = True
+    starts: bool = True
+    gives_tuple: bool = False
+    counts_from_padding: bool = False
 
 
 def _family(
@@ -58,6 +68,10 @@ def _family(
     mlp: str | None = None,
     causal: bool = False,
     reads: Literal["text", "images"] = "text",
+    packs: bool = True,
+    starts: bool = True,
+    gives_tuple: bool = False,
+    counts_from_padding: bool = False,
 ) -> Family:
     """Without a place of their own, the sub-blocks attention and mlp end at their last linear."""
     linears = dict(zip(LINEAR_SLOTS, (query, key, value, output, up, gate, down), strict=True))
@@ -67,7 +81,7 @@ def _family(
         for slot, place in places.items()
         if place is not None
     }
-    return Family(layers, slots, causal, reads)
+    return Family(layers, slots, causal, reads, packs, starts, gives_tuple, counts_from_padding)
 
 
 def _third(module: str, index: int) -> Place:
@@ -121,8 +135,11 @@ _BERT = _family(
     up="intermediate.dense",
     down="output.dense",
 )
+_ROBERTA = dataclasses.replace(_BERT, counts_from_padding=True)
 _DEBERTA = _family(
     "encoder.layer",
+    packs=False,
+    gives_tuple=True,
     query=_of_tokens_only("attention.self.query_proj"),
     key=_of_tokens_only("attention.self.key_proj"),
     value="attention.self.value_proj",
@@ -132,6 +149,9 @@ _DEBERTA = _family(
 )
 _MPNET = _family(
     "encoder.layer",
+    packs=False,
+    gives_tuple=True,
+    counts_from_padding=True,
     query="attention.attn.q",
     key="attention.attn.k",
     value="attention.attn.v",
@@ -160,8 +180,11 @@ _MODERNBERT = _family(
     down="mlp.Wo",
 )
 # T5 1.1 and its heirs have a gate: wi_0 is activated and multiplies wi_1.
+# All blocks add the position bias that the first computes.
 _T5 = _family(
     "encoder.block",
+    packs=False,
+    starts=False,
     query="layer.0.SelfAttention.q",
     key="layer.0.SelfAttention.k",
     value="layer.0.SelfAttention.v",
@@ -200,7 +223,9 @@ def _llama(attention: str | None = None, mlp: str | None = None) -> Family:
 
 _LLAMA = _llama()
 # Gemma 2 and 3 normalise what a sub-block gives before its residual is added.
-_GEMMA2 = _llama(attention="post_attention_layernorm", mlp="post_feedforward_layernorm")
+_GEMMA3 = _llama(attention="post_attention_layernorm", mlp="post_feedforward_layernorm")
+# Gemma 2 caps its attention's scores, which PyTorch's attention does not.
+_GEMMA2 = dataclasses.replace(_GEMMA3, packs=False)
 _PHI3 = _family(
     "layers",
     causal=True,
@@ -235,6 +260,8 @@ _NEOX = _family(
 _VIT = _family(
     "layers",
     reads="images",
+    packs=False,
+    starts=False,
     query="attention.q_proj",
     key="attention.k_proj",
     value="attention.v_proj",
@@ -246,9 +273,9 @@ _VIT = _family(
 #: By the model type of transformers.
 FAMILIES: Mapping[str, Family] = {
     "bert": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
-    "camembert": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "electra": _BERT,
     "deberta-v2": _DEBERTA,
     "mpnet": _MPNET,
@@ -263,7 +290,7 @@ FAMILIES: Mapping[str, Family] = {
     "mistral": _LLAMA,
     "gemma": _LLAMA,
     "gemma2": _GEMMA2,
-    "gemma3_text": _GEMMA2,
+    "gemma3_text": _GEMMA3,
     "phi3": _PHI3,
     "opt": _OPT,
     "gpt_neox": _NEOX,

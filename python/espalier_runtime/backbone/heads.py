@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from espalier_runtime.backbone.layout import Layout
+
 Pooling = Literal["mean", "first", "last"]
 
 
-def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
-    """(batch, hidden) from states (batch, seq, hidden): the mean over the mask's tokens, or the first or last of them.
-
-    The rows are padded on the right.
-    """
-    if pooling == "first":
-        return states[:, 0]
-    if pooling == "last":
-        return states[torch.arange(len(states), device=states.device), attention_mask.sum(1) - 1]
-    mask = attention_mask.unsqueeze(-1).to(states.dtype)
-    return (states * mask).sum(1) / mask.sum(1)
+def pool(states: Tensor, layout: Layout, pooling: Pooling) -> Tensor:
+    """(batch, hidden) from states as `layout` lays them: the mean over a row's tokens, or its first or last."""
+    match pooling:
+        case "first":
+            return layout.first(states)
+        case "last":
+            return layout.last(states)
+        case "mean":
+            return layout.mean(states)
 
 
 def balanced(labels: Tensor, classes: int) -> Tensor:

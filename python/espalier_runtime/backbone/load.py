@@ -12,8 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.attention import use_packed_attention
 from espalier_runtime.backbone.embedded import embedded_folder
-from espalier_runtime.backbone.sites import Site, find_sites, layer_count
+from espalier_runtime.backbone.families import Family
+from espalier_runtime.backbone.inputs import Inputs
+from espalier_runtime.backbone.sites import Site, find_sites, form_of, layer_count
+from espalier_runtime.backbone.start import entering, starting_at
 from espalier_runtime.errors import InputError
 
 BackboneSpec = contract.EmbeddedBackbone | contract.FolderBackbone | contract.HubBackbone
@@ -23,13 +27,15 @@ BackboneSpec = contract.EmbeddedBackbone | contract.FolderBackbone | contract.Hu
 class Backbone:
     """A frozen transformer in evaluation mode, its tokeniser, and where adapters may attach.
 
-    `tokenizer` is None where the model reads images; `hidden` is the width of the last hidden states; `parameters`
-    counts every weight of the loaded model; `fingerprint` is the sha256 of its weights.
+    `form` says how the model is built. `tokenizer` is None where the model reads images; `hidden` is the width of the
+    last hidden states; `parameters` counts every weight of the loaded model; `fingerprint` is the sha256 of its
+    weights.
     """
 
     model: nn.Module
     tokenizer: Any
     family: str
+    form: Family
     reference: str
     sites: tuple[Site, ...]
     layers: int
@@ -41,12 +47,20 @@ class Backbone:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
-    def states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        """Hidden states of the last layer, (batch, seq, hidden), of token ids and a 0/1 mask of (batch, seq)."""
-        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
-        states: Tensor = output.last_hidden_state
+    @property
+    def packs(self) -> bool:
+        """Whether the rows of a batch can lie one after the other. Not on CUDA, where many short calls cost more."""
+        return self.form.packs and self.device.type == "cpu"
+
+    def states(self, inputs: Inputs) -> Tensor:
+        """Hidden states of the last layer, (batch, seq, hidden) or (1, T, hidden), as the inputs are laid."""
+        with starting_at(self.model, self.form, inputs.start, inputs.entering):
+            states: Tensor = self.model(**inputs.arguments(self.form, self.model)).last_hidden_state
         return states
+
+    def entering(self, inputs: Inputs, layer: int) -> Tensor:
+        """The hidden states that go into `layer`; those from it on do not run."""
+        return entering(self.model, self.form, layer, inputs.arguments(self.form, self.model))
 
 
 def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Backbone:
@@ -102,6 +116,9 @@ def as_backbone(
     if device is not None:
         model.to(device)
     sites = find_sites(model, mapping)
+    form = form_of(model, mapping)
+    if form.packs:
+        use_packed_attention(model)
     config: Any = model.config
     config.use_cache = False  # of keys and values, which training has no use for
     if tokenizer is not None and tokenizer.pad_token is None:
@@ -110,6 +127,7 @@ def as_backbone(
         model=model,
         tokenizer=tokenizer,
         family=config.model_type,
+        form=form,
         reference=reference,
         sites=sites,
         layers=layer_count(sites),

@@ -76,7 +76,7 @@ def find_sites(model: nn.Module, mapping: contract.Mapping | None = None) -> tup
 
     Raises InputError for an unknown family, naming what was found, and for a mapping that does not fit the model.
     """
-    family = family_of(model) if mapping is None else _mapped(mapping)
+    family = form_of(model, mapping)
     layers = _layers(model, family)
     sites = tuple(
         site
@@ -86,6 +86,11 @@ def find_sites(model: nn.Module, mapping: contract.Mapping | None = None) -> tup
     if mapping is not None:
         _check_mapping(mapping, sites, layers[0])
     return sites
+
+
+def form_of(model: nn.Module, mapping: contract.Mapping | None = None) -> Family:
+    """The family of `model`, or what `mapping` says of it; of a mapped model no more is taken for granted."""
+    return family_of(model) if mapping is None else _mapped(mapping)
 
 
 def family_of(model: nn.Module) -> Family:
@@ -114,7 +119,7 @@ def _mapped(mapping: contract.Mapping) -> Family:
         for slot, given in mapping.slots.items()
     }
     ordered = {slot: places[slot] for slot in (*LINEAR_SLOTS, *BLOCK_SLOTS) if slot in places}
-    return Family(mapping.layers, ordered)
+    return Family(mapping.layers, ordered, packs=False, starts=False)
 
 
 def _fused(given: contract.FusedModule) -> Place:

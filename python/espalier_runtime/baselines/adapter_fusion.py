@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import AdapterKind, Hook
 from espalier_runtime.adapters.group import AdapterGroup
+from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.gates import FixedGates
@@ -94,13 +95,15 @@ class FusedSite(nn.Module):
 class AdapterFusion(nn.Module):
     """All layers' fusions; the gates of a batch are rows of an identity that say each row's task."""
 
+    packs = False  # the attention takes a row of the batch at a time
+
     def __init__(self, bottlenecks: AdapterPool, tasks: int, width: int, seed: int) -> None:
         super().__init__()
         self.lowest_layer = bottlenecks.lowest_layer
         groups = (group for group in bottlenecks.members() if isinstance(group, AdapterGroup))
         self.sites = nn.ModuleList(FusedSite(group, tasks, width, seed) for group in groups)
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:  # noqa: ARG002
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:  # noqa: ARG002
         for site in self.sites:
             assert isinstance(site, FusedSite)
             site.tasks = torch.zeros(1, dtype=torch.long) if gates is None else gates.argmax(1)

@@ -11,9 +11,13 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from espalier_runtime.backbone.layout import Layout
+
 
 class OwnWeights(nn.Module):
     """Copies of the weights whose name `wanted` accepts; a weight that two modules share has one copy."""
+
+    packs = True
 
     def __init__(self, model: nn.Module, wanted: Callable[[str], bool]) -> None:
         super().__init__()
@@ -36,7 +40,7 @@ class OwnWeights(nn.Module):
         """The first one: weights below every layer, such as the embeddings, change its input."""
         return 0
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:
         """Nothing: every task trains the same weights."""
 
     @contextmanager

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 from espalier_runtime.errors import InputError
@@ -25,6 +26,8 @@ ADAPTER = "default"
 
 class PeftModules(nn.Module):
     """The modules that a PEFT tuner puts in the place of the backbone's linears."""
+
+    packs = True
 
     def __init__(self, backbone: Backbone, config: Any, sites: Sequence[Site], seed: int) -> None:
         """`config` names the modules of `sites` as its targets; `seed` sets the initial weights."""
@@ -60,7 +63,7 @@ class PeftModules(nn.Module):
         """PEFT's own object."""
         return self._held[0]
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:
         """Nothing: all tasks share what is tuned."""
 
     def train(self, mode: bool = True) -> PeftModules:
@@ -85,17 +88,18 @@ class PeftModules(nn.Module):
 class Polytropon(PeftModules):
     """Each task mixes the skills of a linear in its own way; `use` takes one row of an identity a row of the batch."""
 
+    packs = False  # PEFT wants the task of each row of the batch
     _tasks: Tensor | None = None
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:  # noqa: ARG002
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:  # noqa: ARG002
         self._tasks = None if gates is None else gates.argmax(1)
 
     @contextmanager
     def attached(self, model: nn.Module) -> Iterator[None]:
         def with_tasks(_: nn.Module, args: tuple[Tensor], kwargs: dict[str, object]) -> tuple[Any, dict[str, object]]:
             batch = args[0].shape[0]
-            tasks = args[0].new_zeros(batch, dtype=torch.long) if self._tasks is None else self._tasks
-            return args, {**kwargs, "task_ids": tasks}
+            tasks = args[0].new_zeros(1, dtype=torch.long) if self._tasks is None else self._tasks
+            return args, {**kwargs, "task_ids": tasks.expand(batch)}
 
         hooks = [module.register_forward_pre_hook(with_tasks, with_kwargs=True) for _, module in self._places]
         try:
@@ -111,6 +115,8 @@ class Prefix(nn.Module):
 
     Cost: 2 * layers * hidden parameters a virtual token.
     """
+
+    packs = False  # each row of the batch attends to the prefix
 
     def __init__(self, backbone: Backbone, tokens: int, seed: int) -> None:
         """Raises InputError where the family's model takes no keys and values from outside."""
@@ -136,7 +142,7 @@ class Prefix(nn.Module):
         """The first: every layer attends to the prefix."""
         return 0
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:
         """Nothing: all tasks share the prefix."""
 
     @contextmanager

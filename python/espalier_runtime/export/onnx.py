@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime.backbone.heads import Head, pool
+from espalier_runtime.backbone.inputs import Inputs
+from espalier_runtime.backbone.layout import Padded
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.head import HeadCard, read_head, write_head
 from espalier_runtime.export.native import LoadedAdapter
@@ -43,8 +45,8 @@ class _Classifier(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        states = self._backbone.states(input_ids, attention_mask, token_type_ids)
-        pooled = pool(states, attention_mask, self._pooling)
+        inputs = Inputs(Padded(attention_mask), input_ids, token_type_ids)
+        pooled = pool(self._backbone.states(inputs), inputs.layout, self._pooling)
         return self.head.values(pooled), pooled
 
 
@@ -123,8 +125,10 @@ def load_onnx(folder: Path) -> OnnxModel:
 
 
 def _inputs(batch: Batch) -> dict[str, Tensor]:
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-    return inputs if batch.token_type_ids is None else {**inputs, "token_type_ids": batch.token_type_ids}
+    assert isinstance(batch.inputs.layout, Padded)
+    inputs = {"input_ids": batch.inputs.input_ids, "attention_mask": batch.inputs.layout.mask}
+    types = batch.inputs.token_type_ids
+    return inputs if types is None else {**inputs, "token_type_ids": types}
 
 
 def _needed(*packages: str) -> None:

@@ -28,8 +28,7 @@ class PlainModel:
     def outputs(self, texts: Texts) -> Tensor:
         """Logits (rows, classes), values (rows, 1), or pooled states (rows, hidden)."""
         batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device)
-        states = self.backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
-        pooled = pool(states, batch.attention_mask, self.card.pooling)
+        pooled = pool(self.backbone.states(batch.inputs), batch.inputs.layout, self.card.pooling)
         return pooled if self.head is None else self.head.values(pooled)
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:

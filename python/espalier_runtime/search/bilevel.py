@@ -18,7 +18,6 @@ from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.structure.gates import Gates
-from espalier_runtime.tasks.batching import micro_batches, training_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.model import AdaptedModel
 
@@ -37,7 +36,6 @@ class BilevelGates:
     ) -> None:
         self._inner, self._model, self._corpus, self._training, self._seed = inner, model, corpus, training, seed
         self._rows = list(held_out)
-        self._lengths = [corpus.lengths[row] for row in self._rows]
         self._step = 0
         self._opened: Tensor | None = None
 
@@ -62,13 +60,13 @@ class BilevelGates:
     def _batch(self, step: int) -> list[int]:
         """The held-out rows of a step: a function of the step alone, so that a resumed search sees the same."""
         per_epoch = -(-len(self._rows) // self._training.batch_size)
-        batches = training_batches(self._lengths, self._training.batch_size, self._seed, step // per_epoch)
-        return [self._rows[index] for index in batches[step % per_epoch]]
+        batches = self._corpus.batches(self._rows, self._training.batch_size, self._seed, step // per_epoch)
+        return batches[step % per_epoch]
 
     def _held_out_gradient(self, z: Tensor, rows: list[int]) -> Tensor:
         """dL/dz (tasks, candidates) of the rows' mean loss; the weights get no gradient."""
         total = torch.zeros_like(z)
-        for part in micro_batches(rows, self._corpus.lengths, self._training.max_tokens):
+        for part in self._corpus.parts(rows, self._training.max_tokens):
             loss = self._model.losses(self._corpus.batch(part), z).sum() / len(rows)
             total += torch.autograd.grad(loss, z)[0]
         return total

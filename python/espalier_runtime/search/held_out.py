@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from espalier_runtime.search.problem import SearchProblem
-from espalier_runtime.tasks.batching import micro_batches
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -18,9 +17,10 @@ def row_losses(problem: SearchProblem, model: AdaptedModel, gates: Tensor | None
     gates = None if gates is None else gates.to(problem.backbone.device)
     place = {row: index for index, row in enumerate(rows)}
     losses = torch.empty(len(rows), dtype=torch.float64)
+    corpus = model.readable(problem.corpus)
     model.eval()
     with model.adapters.attached(problem.backbone.model):
-        for part in micro_batches(rows, problem.corpus.lengths, problem.training.max_tokens):
-            found = model.losses(problem.corpus.batch(part), gates)
+        for part in corpus.parts(rows, problem.training.max_tokens):
+            found = model.losses(corpus.batch(part), gates)
             losses[[place[row] for row in part]] = found.double().cpu()
     return losses

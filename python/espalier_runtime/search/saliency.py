@@ -29,7 +29,6 @@ from espalier_runtime.errors import TrialError
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.structure import harden
-from espalier_runtime.tasks.batching import training_batches
 from espalier_runtime.training.model import AdaptedModel
 
 SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0, "softmax": 1.0}
@@ -97,11 +96,11 @@ def _probe_gradients(
     model = AdaptedModel(problem.backbone, pool, problem.new_heads(probe=True), problem.training.pooling)
     model.to(problem.backbone.device)
     rows = problem.corpus.of_task(task)
-    lengths = [problem.corpus.lengths[row] for row in rows]
-    batches = training_batches(lengths, problem.training.batch_size, problem.seed, 0)[: spec.batches]
+    corpus = model.readable(problem.corpus)
+    batches = corpus.batches(rows, problem.training.batch_size, problem.seed, 0)[: spec.batches]
     with attached(problem.backbone.model, [*probes.values(), *pool.members()]):
         for step, batch in enumerate(batches):
-            loss = model.losses(problem.corpus.batch([rows[index] for index in batch]), None).mean()
+            loss = model.losses(corpus.batch(batch), None).mean()
             loss.backward()  # type: ignore[no-untyped-call]
             problem.report(task * len(batches) + step + 1, len(problem.tasks) * len(batches), float(loss.detach()))
     gradients = {place: probe.weight.grad for place, probe in probes.items()}

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter, AdapterKind
+from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.structure.space import Candidate
 
 
@@ -44,6 +45,11 @@ class AdapterPool(nn.Module):
         """The lowest layer that carries an adapter; None where nothing is adapted."""
         return min((candidate.site.layer for candidate in self.candidates), default=None)
 
+    @property
+    def packs(self) -> bool:
+        """Whether every kind works where rows lie one after the other."""
+        return all(self._kinds[candidate.kind].packs for candidate in self.candidates)
+
     def members(self) -> Iterator[Adapter]:
         """The modules."""
         for group in self.groups.values():
@@ -63,19 +69,20 @@ class AdapterPool(nn.Module):
         part.copy_from(self)
         return part
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None) -> None:
-        """Sets the gates of the next forward, (batch, candidates), None for all open, and its rows' tasks, (batch,).
+    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:
+        """Sets the gates of the next forward, its rows' tasks (batch,), and how its rows lie.
 
-        Without `tasks` all rows are of the first task.
+        Gates (batch, candidates), (1, candidates) for all rows alike, or None for all open. Without `tasks` all rows
+        are of the first task; without `layout` they lie one below the other.
         """
         by_unit = None
         if gates is not None and len(self.groups) > 0:
-            by_unit = gates.index_select(1, self._owner).unsqueeze(1)
+            by_unit = _spread(gates.index_select(1, self._owner), layout)
         for key, group in self.groups.items():
             assert isinstance(group, Adapter)
             group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
             of_task = None if tasks is None or group.kind.tasks == 1 else functional.one_hot(tasks, group.kind.tasks)
-            group.task = None if of_task is None else of_task.unsqueeze(1)
+            group.task = None if of_task is None else _spread(of_task, layout)
 
     def penalty(self) -> Tensor | None:
         """The sum of what the modules add to the loss; None where none does."""
@@ -100,6 +107,11 @@ class AdapterPool(nn.Module):
                 group, units = self.units(index)
                 source, source_units = other.units(theirs[candidate.id])
                 group.copy_units(units, source, source_units)
+
+
+def _spread(values: Tensor, layout: Layout | None) -> Tensor:
+    """(columns,) of each row as they broadcast with its tokens; a single row's with those of all."""
+    return values.unsqueeze(1) if len(values) == 1 or layout is None else layout.spread(values)
 
 
 def _key(candidate: Candidate) -> str:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def training_batches(
-    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, window: int = 20
-) -> list[list[int]]:
+def training_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, window: int) -> list[list[int]]:
     """The row indices of one epoch's batches; every row once, in an order set by `seed` and `epoch`.
 
     Rows are shuffled, and within each window of `window` batches those of like length share a batch; then the batches
@@ -27,24 +25,25 @@ def training_batches(
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def padded_tokens(rows: Sequence[int], lengths: Sequence[int]) -> int:
-    """Tokens of the rows as one padded batch."""
-    return len(rows) * max(lengths[row] for row in rows)
+def micro_batches(
+    rows: Sequence[int], lengths: Sequence[int], max_tokens: int, *, packed: bool = False
+) -> list[list[int]]:
+    """The rows, longest first, in parts of at most `max_tokens` tokens.
 
-
-def micro_batches(batch: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """The batch in parts of at most `max_tokens` padded tokens (rows times longest); whole where it fits.
-
-    A row longer than `max_tokens` is a part of its own.
+    Where `packed`, a part has the sum of its rows' lengths, else rows times the longest. A row longer than `max_tokens`
+    is a part of its own.
     """
-    if not batch or padded_tokens(batch, lengths) <= max_tokens:
-        return [list(batch)] if batch else []
-    return _filled(sorted(batch, key=lambda row: lengths[row], reverse=True), lengths, max_tokens)
-
-
-def evaluation_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """All rows, longest first, in batches of at most `max_tokens` padded tokens, or of one row longer than that."""
-    return _filled(sorted(range(len(lengths)), key=lambda row: lengths[row], reverse=True), lengths, max_tokens)
+    parts: list[list[int]] = []
+    tokens = 0
+    for row in sorted(rows, key=lambda row: lengths[row], reverse=True):
+        # Longest first, so that the first of a part is what its others are padded to.
+        more = lengths[row] if packed or not parts else lengths[parts[-1][0]]
+        if not parts or tokens + more > max_tokens:
+            parts.append([])
+            tokens, more = 0, lengths[row]
+        parts[-1].append(row)
+        tokens += more
+    return parts
 
 
 def carve(rows: int, fraction: float, seed: int, labels: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
@@ -79,17 +78,6 @@ def carve_by_task(task_ids: Sequence[int], labels: Sequence[float], fraction: fl
         _, out = carve(len(rows), fraction, seed, [int(labels[row]) for row in rows] if whole else None)
         aside += [rows[place] for place in out]
     return sorted(aside)
-
-
-def _filled(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """`rows`, longest first, cut into parts within the token budget."""
-    parts = []
-    start = 0
-    while start < len(rows):
-        size = max(1, max_tokens // max(1, lengths[rows[start]]))
-        parts.append(list(rows[start : start + size]))
-        start += size
-    return parts
 
 
 def _shares(counts: np.ndarray, wanted: int) -> list[int]:

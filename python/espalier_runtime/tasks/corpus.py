@@ -9,26 +9,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from espalier_runtime.backbone.inputs import Inputs
+from espalier_runtime.backbone.layout import Packed, Padded
+from espalier_runtime.tasks.batching import micro_batches, training_batches
 from espalier_runtime.tasks.tokenise import TokenIds, truncated_count
+
+#: Padded batches are drawn from so many batches' rows at once, so that rows of like length can share one.
+WINDOW = 20
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows padded on the right to the longest; `task_ids` and `labels` (batch,), the rest (batch, seq).
+    """What the backbone reads of some rows; `task_ids` and `labels` (batch,).
 
-    `features` (batch, hidden), where given, are the frozen backbone's pooled states, and the ids are not needed.
+    `features` (batch, hidden), where given, are the frozen backbone's pooled states, and the inputs are not needed.
     """
 
-    input_ids: Tensor
-    attention_mask: Tensor
-    token_type_ids: Tensor | None
+    inputs: Inputs
     task_ids: Tensor
     labels: Tensor
     features: Tensor | None
 
 
 class Corpus:
-    """Token ids, task and label of every row. `features` (rows, hidden) may be set once they are computed."""
+    """Token ids, task and label of every row. `features` (rows, hidden) may be set once they are computed.
+
+    `packed`: the rows of a batch lie one after the other, instead of padded to the longest.
+    """
 
     def __init__(
         self,
@@ -36,6 +43,8 @@ class Corpus:
         rows: Sequence[tuple[int, TokenIds, float]],
         pad_id: int,
         device: torch.device,
+        *,
+        packed: bool = False,
     ) -> None:
         """`rows` are (task id, token ids, label)."""
         self.task_names = tuple(task_names)
@@ -43,6 +52,9 @@ class Corpus:
         self.labels = [label for _, _, label in rows]
         self.lengths = [len(tokens.input_ids) for _, tokens, _ in rows]
         self.features: Tensor | None = None
+        self.packed = packed
+        # Without padding rows of unlike length cost nothing, and the order is that of an ordinary loop.
+        self._window = 1 if packed else WINDOW
         self._tokens = [tokens for _, tokens, _ in rows]
         self._pad_id = pad_id
         self._device = device
@@ -82,23 +94,49 @@ class Corpus:
         other.features = None if self.features is None else self.features[kept]
         return other
 
+    def padded(self) -> Corpus:
+        """The same rows in the same batches, padded."""
+        other = copy.copy(self)
+        other.packed = False
+        return other
+
+    def batches(self, rows: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+        """The rows of each batch of an epoch over `rows`, in an order that `seed` and `epoch` set."""
+        lengths = [self.lengths[row] for row in rows]
+        return [
+            [rows[index] for index in batch]
+            for batch in training_batches(lengths, batch_size, seed, epoch, self._window)
+        ]
+
+    def tokens(self, rows: Sequence[int]) -> int:
+        """Tokens of the rows as one batch, with its padding."""
+        lengths = [self.lengths[row] for row in rows]
+        return sum(lengths) if self.packed else len(rows) * max(lengths)
+
+    def parts(self, rows: Sequence[int], max_tokens: int) -> list[list[int]]:
+        """The rows in parts of at most `max_tokens` tokens each, whole where they fit.
+
+        Else longest first. A row longer than `max_tokens` is a part of its own.
+        """
+        if rows and self.tokens(rows) <= max_tokens:
+            return [list(rows)]
+        return micro_batches(rows, self.lengths, max_tokens, packed=self.packed)
+
+    def in_parts(self, max_tokens: int) -> list[list[int]]:
+        """All rows, longest first, in parts of at most `max_tokens` tokens each."""
+        return micro_batches(range(len(self)), self.lengths, max_tokens, packed=self.packed)
+
     def batch(self, rows: Sequence[int]) -> Batch:
-        """The rows as one padded batch."""
-        longest = max(self.lengths[row] for row in rows)
-        has_types = self._tokens[rows[0]].token_type_ids is not None
-        ids = torch.full((len(rows), longest), self._pad_id, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.long)
-        types = torch.zeros(len(rows), longest, dtype=torch.long) if has_types else None
-        for place, row in enumerate(rows):
-            tokens, length = self._tokens[row], self.lengths[row]
-            ids[place, :length] = torch.as_tensor(tokens.input_ids)
-            mask[place, :length] = 1
-            if types is not None:
-                types[place, :length] = torch.as_tensor(tokens.token_type_ids)
+        """The rows as one batch."""
+        lengths = [self.lengths[row] for row in rows]
+        layout = (Packed if self.packed else Padded).of(lengths, self._device)
+        tokens = [self._tokens[row] for row in rows]
+        ids = layout.lay([torch.tensor(row.input_ids) for row in tokens], self._pad_id)
+        types = None
+        if tokens[0].token_type_ids is not None:
+            types = layout.lay([torch.tensor(row.token_type_ids) for row in tokens]).to(self._device)
         return Batch(
-            input_ids=ids.to(self._device),
-            attention_mask=mask.to(self._device),
-            token_type_ids=None if types is None else types.to(self._device),
+            inputs=Inputs(layout, ids.to(self._device), types),
             task_ids=torch.tensor([self.task_ids[row] for row in rows], device=self._device),
             labels=torch.tensor([self.labels[row] for row in rows], dtype=torch.float64).to(self._device),
             features=None if self.features is None else self.features[list(rows)],

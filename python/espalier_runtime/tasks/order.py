@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from espalier_runtime.tasks.batching import training_batches
+from espalier_runtime.tasks.corpus import Corpus
 
 
 class BatchOrder:
-    """Endless batches of `rows`, in an order that the seed alone sets."""
+    """Endless batches of `rows` of a corpus, in an order that the seed alone sets."""
 
-    def __init__(self, rows: Sequence[int], lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        """`lengths` are those of `rows`, in tokens."""
-        self._rows, self._lengths, self._batch_size, self._seed = list(rows), list(lengths), batch_size, seed
+    def __init__(self, corpus: Corpus, rows: Sequence[int], batch_size: int, seed: int) -> None:
+        self._corpus, self._rows, self._batch_size, self._seed = corpus, list(rows), batch_size, seed
         self._epoch, self._place = 0, 0
         self._batches = self._of_epoch()
 
@@ -23,7 +22,7 @@ class BatchOrder:
             self._epoch, self._place = self._epoch + 1, 0
             self._batches = self._of_epoch()
         self._place += 1
-        return [self._rows[index] for index in self._batches[self._place - 1]]
+        return self._batches[self._place - 1]
 
     @property
     def epoch_is_over(self) -> bool:
@@ -38,4 +37,4 @@ class BatchOrder:
         self._batches = self._of_epoch()
 
     def _of_epoch(self) -> list[list[int]]:
-        return training_batches(self._lengths, self._batch_size, self._seed, self._epoch)
+        return self._corpus.batches(self._rows, self._batch_size, self._seed, self._epoch)

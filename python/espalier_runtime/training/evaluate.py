@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from espalier_runtime.tasks.batching import evaluation_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.metrics import score
 from espalier_runtime.training.model import AdaptedModel
@@ -38,9 +37,10 @@ def predict(model: AdaptedModel, corpus: Corpus, gates: Tensor | None, metric: s
     """
     outputs: Tensor | None = None
     model, gates = model.alone(corpus.task_ids[0], gates)
+    corpus = model.readable(corpus)
     model.eval()
     with torch.no_grad(), model.adapters.attached(model.backbone.model):
-        for part in evaluation_batches(corpus.lengths, max_tokens):
+        for part in corpus.in_parts(max_tokens):
             values = model.outputs(corpus.batch(part), gates).float().cpu()
             if outputs is None:
                 outputs = torch.empty(len(corpus), values.shape[1])

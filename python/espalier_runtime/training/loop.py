@@ -1,7 +1,7 @@
 """The training loop, of searches and of fits alike.
 
 One optimiser step: the gates of the step are opened, the batch's rows run through the backbone in parts of at most
-`maxTokens` padded tokens, the mean loss flows back, the weights move, and the gates learn from dL/dz.
+`maxTokens` tokens, the mean loss flows back, the weights move, and the gates learn from dL/dz.
 """
 
 from __future__ import annotations
@@ -82,11 +82,12 @@ def train(
     at its end, and where `report` raises. Raises TrialError at a loss that is not finite, with the step and the rows of
     its batch.
     """
+    corpus = model.readable(corpus)
     aside = set(held_out)
     rows = [row for row in range(len(corpus)) if row not in aside]
     steps = step_count(len(rows), config, epochs)
-    order = BatchOrder(rows, [corpus.lengths[row] for row in rows], config.batch_size, seed)
-    parts = MicroBatches(corpus.lengths, config.max_tokens, warn)
+    order = BatchOrder(corpus, rows, config.batch_size, seed)
+    parts = MicroBatches(corpus, config.max_tokens, warn)
     optimiser = FlatAdamW(model.trained(), weight_decay=config.weight_decay, clip=config.gradient_clip)
     held_out_loss = (lambda: _mean_loss(model, corpus, parts.of(held_out), gates)) if held_out else None
     stopping = EarlyStopping(model, config.early_stopping, held_out_loss)

@@ -8,27 +8,26 @@ from typing import Any, TypeVar
 import torch
 
 from espalier_runtime.errors import TrialError
-from espalier_runtime.tasks.batching import micro_batches, padded_tokens
+from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.checkpoint import Warn
 
 Result = TypeVar("Result")
 
 
 class MicroBatches:
-    """Cuts batches into parts of at most `max_tokens` padded tokens, whose gradients are accumulated.
+    """Cuts batches into parts of at most `max_tokens` tokens, whose gradients are accumulated.
 
     Where a batch runs out of memory, the parts are halved from then on and the batch is run again whole: the effective
     batch never changes. Raises TrialError where a single row is too much.
     """
 
-    def __init__(self, lengths: Sequence[int], max_tokens: int, warn: Warn) -> None:
-        """`lengths` of all rows of the corpus, in tokens."""
+    def __init__(self, corpus: Corpus, max_tokens: int, warn: Warn) -> None:
         self.max_tokens = max_tokens
-        self._lengths, self._warn = lengths, warn
+        self._corpus, self._warn = corpus, warn
 
     def of(self, batch: Sequence[int]) -> list[list[int]]:
         """The parts of a batch of row indices."""
-        return micro_batches(batch, self._lengths, self.max_tokens)
+        return self._corpus.parts(batch, self.max_tokens)
 
     def run(
         self, batch: Sequence[int], whole: Callable[[list[list[int]]], Result], restart: Callable[[], None]
@@ -55,20 +54,17 @@ class MicroBatches:
         self.max_tokens = state["max_tokens"]
 
     def _halve(self, parts: list[list[int]], message: str) -> None:
-        largest = max(parts, key=self._tokens)
+        largest = max(parts, key=self._corpus.tokens)
         if all(len(part) == 1 for part in parts):
             raise TrialError(
-                f"memory ran out at a single row of {self._tokens(largest)} tokens: {message}",
+                f"memory ran out at a single row of {self._corpus.tokens(largest)} tokens: {message}",
                 mend="Lower training.maxLength, or turn on training.gradientCheckpointing.",
             )
-        self.max_tokens = self._tokens(largest) // 2
+        self.max_tokens = self._corpus.tokens(largest) // 2
         self._warn(
-            f"memory ran out: batches now go through the model in parts of at most {self.max_tokens} padded tokens"
+            f"memory ran out: batches now go through the model in parts of at most {self.max_tokens} tokens"
             " (training.maxTokens); a step still sees the whole batch"
         )
-
-    def _tokens(self, part: Sequence[int]) -> int:
-        return padded_tokens(part, self._lengths)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from espalier_runtime.backbone.heads import Head, Pooling, pool
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.pool import AdapterPool
-from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.tasks.corpus import Batch, Corpus
 from espalier_runtime.training.adaptation import Adaptation
 from espalier_runtime.training.checkpoint import Stateful
 
@@ -42,6 +42,10 @@ class AdaptedModel(nn.Module):
         assert isinstance(head, Head)
         return head
 
+    def readable(self, corpus: Corpus) -> Corpus:
+        """`corpus` laid in batches as the adapters can take them."""
+        return corpus if self.adapters.packs else corpus.padded()
+
     def pooled(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """Pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.
 
@@ -49,9 +53,11 @@ class AdaptedModel(nn.Module):
         """
         if batch.features is not None:
             return batch.features
-        self.adapters.use(None if gates is None else gates.index_select(0, batch.task_ids), batch.task_ids)
-        states = self.backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
-        return pool(states, batch.attention_mask, self.pooling)
+        layout = batch.inputs.layout
+        # A single row holds for all, whatever their number.
+        rows = gates if gates is None or len(gates) == 1 else gates.index_select(0, batch.task_ids)
+        self.adapters.use(rows, batch.task_ids, layout)
+        return pool(self.backbone.states(batch.inputs), layout, self.pooling)
 
     def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """One loss a row, (batch,), as the head of the row's task counts it."""

@@ -24,10 +24,8 @@ from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.measured import AdapterCost, StepTimes
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate, Space
-from espalier_runtime.tasks.batching import padded_tokens, training_batches
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.loop import backward
-from espalier_runtime.training.memory import MicroBatches
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.training.optimiser import FlatAdamW
 from espalier_runtime.trials.timeline import Label, Timeline, clock, medians, watched
@@ -57,18 +55,18 @@ class Workload:
 
     def parts(self, batch: Sequence[int]) -> list[list[int]]:
         """The batch as it goes through the model."""
-        return MicroBatches(self.corpus.lengths, self.training.max_tokens, lambda message: None).of(batch)  # noqa: ARG005
+        return self.corpus.parts(batch, self.training.max_tokens)
 
     @cached_property
     def typical_batch(self) -> list[int]:
         """The training batch whose number of tokens is the median of an epoch."""
-        return median_batch(self._batches, self.corpus.lengths)
+        return median_batch(self._batches, self.corpus)
 
     @cached_property
     def largest_part(self) -> list[int]:
         """Of all parts that go through the model at once in an epoch, the one with the most tokens."""
         parts = [part for batch in self._batches for part in self.parts(batch)]
-        return max(parts, key=lambda part: padded_tokens(part, self.corpus.lengths))
+        return max(parts, key=self.corpus.tokens)
 
     def wait(self) -> None:
         """Until the device has done what it was given."""
@@ -77,7 +75,7 @@ class Workload:
 
     @cached_property
     def _batches(self) -> list[list[int]]:
-        return training_batches(self.corpus.lengths, self.training.batch_size, 0, 0)
+        return self.corpus.batches(range(len(self.corpus)), self.training.batch_size, 0, 0)
 
 
 def measure_times(work: Workload, batch: Sequence[int]) -> StepTimes:
@@ -218,7 +216,7 @@ def _robust(rows: np.ndarray, values: np.ndarray) -> list[float]:
     return [float(value) for value in found.x / scale]
 
 
-def median_batch(batches: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[int]:
-    """The batch whose number of padded tokens is the median of all."""
-    ordered = sorted(batches, key=lambda batch: padded_tokens(batch, lengths))
+def median_batch(batches: Sequence[Sequence[int]], corpus: Corpus) -> list[int]:
+    """The batch whose number of tokens is the median of all."""
+    ordered = sorted(batches, key=corpus.tokens)
     return list(ordered[len(ordered) // 2])

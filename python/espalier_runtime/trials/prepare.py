@@ -18,7 +18,7 @@ from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Space, build_space
 from espalier_runtime.structure.stated import Costs, limits_of, reachable
-from espalier_runtime.tasks.batching import carve_by_task, evaluation_batches
+from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.sealed import SealedSplits
@@ -190,10 +190,9 @@ def frozen_features(backbone: Backbone, corpus: Corpus, training: contract.Train
     """Pooled states (rows, hidden) of the unadapted backbone."""
     features = torch.empty(len(corpus), backbone.hidden, device=backbone.device)
     with torch.no_grad():
-        for rows in evaluation_batches(corpus.lengths, training.max_tokens):
-            batch = corpus.batch(rows)
-            states = backbone.states(batch.input_ids, batch.attention_mask, batch.token_type_ids)
-            features[rows] = pool(states, batch.attention_mask, training.pooling)
+        for rows in corpus.in_parts(training.max_tokens):
+            inputs = corpus.batch(rows).inputs
+            features[rows] = pool(backbone.states(inputs), inputs.layout, training.pooling)
     return features
 
 
@@ -201,6 +200,7 @@ def _encode(
     tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training, device: torch.device
 ) -> tuple[Corpus, SealedSplits]:
     pad = backbone.tokenizer.pad_token_id or 0
+    packed = training.speed.packed and backbone.packs
     names = [task.name for task in tasks]
 
     def rows(index: int, examples: Sequence[Example]) -> list[tuple[int, TokenIds, float]]:
@@ -208,14 +208,16 @@ def _encode(
         return [(index, tokens, float(example.label)) for tokens, example in zip(ids, examples, strict=True)]
 
     train = [row for index, task in enumerate(tasks) for row in rows(index, task.train)]
-    evaluation = tuple(Corpus(names, rows(index, task.evaluation), pad, device) for index, task in enumerate(tasks))
-    return Corpus(names, train, pad, device), SealedSplits(evaluation)
+    evaluation = tuple(
+        Corpus(names, rows(index, task.evaluation), pad, device, packed=packed) for index, task in enumerate(tasks)
+    )
+    return Corpus(names, train, pad, device, packed=packed), SealedSplits(evaluation)
 
 
 def _check_length(training: contract.Training, backbone: Backbone) -> None:
     positions = getattr(backbone.model.config, "max_position_embeddings", None)
-    # RoBERTa and MPNet number their positions from the padding's index on, so two more than the longest row.
-    reserved = 2 if backbone.family in ("roberta", "xlm-roberta", "mpnet") else 0
+    # Positions that count from after the padding's index, which is 1 as a rule, need two more than the longest row.
+    reserved = 2 if backbone.form.counts_from_padding else 0
     if positions is not None and training.max_length > positions - reserved:
         raise InputError(
             f"training.maxLength: {training.max_length} is more than the {positions - reserved} tokens that"

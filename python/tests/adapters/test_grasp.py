@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import torch
-from conftest import inputs, tiny
+from conftest import inputs, padded, tiny
 from places import layer
 
 from espalier_runtime import contract
@@ -122,4 +122,4 @@ def test_the_pool_adds_up_the_terms() -> None:
     torch.testing.assert_close(penalty, torch.tensor(2 * 2.0 * 0.19**2))
     ids, mask = inputs()
     with pool.attached(backbone.model):
-        assert torch.isfinite(backbone.states(ids, mask, None)).all()
+        assert torch.isfinite(backbone.states(padded(ids, mask))).all()

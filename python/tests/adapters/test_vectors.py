@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import inputs, tiny
+from conftest import inputs, padded, tiny
 from places import filled, layer
 
 from espalier_runtime import contract
@@ -22,7 +22,7 @@ def test_ia3_gives_what_pefts_ia3_gives_for_the_same_vectors() -> None:
         filled(module)
     ids, mask = inputs()
     with torch.no_grad(), pool.attached(backbone.model):
-        ours = backbone.states(ids, mask, None)
+        ours = backbone.states(padded(ids, mask))
     modules = [module.site.module for module in pool.members()]
     config = IA3Config(target_modules=modules, feedforward_modules=[name for name in modules if "output.dense" in name])
     theirs = get_peft_model(backbone.model, config)

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from espalier_runtime.backbone.heads import Head, balanced, pool
+from espalier_runtime.backbone.layout import Padded
 
 
 def test_pooling_reads_the_masks_tokens_only() -> None:
-    states = torch.tensor([[[1.0], [3.0], [100.0]]])
-    assert pool(states, torch.tensor([[1, 1, 0]]), "mean").tolist() == [[2.0]]
-    assert pool(states, torch.tensor([[1, 1, 0]]), "first").tolist() == [[1.0]]
-    assert pool(states, torch.tensor([[1, 1, 0]]), "last").tolist() == [[3.0]]
+    states, layout = torch.tensor([[[1.0], [3.0], [100.0]]]), Padded(torch.tensor([[1, 1, 0]]))
+    assert pool(states, layout, "mean").tolist() == [[2.0]]
+    assert pool(states, layout, "first").tolist() == [[1.0]]
+    assert pool(states, layout, "last").tolist() == [[3.0]]
 
 
 def test_a_fresh_head_gives_every_class_the_same_chance() -> None:

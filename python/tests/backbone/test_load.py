@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import inputs, tiny
+from conftest import inputs, padded, tiny
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone, load_backbone, weights_fingerprint
@@ -29,7 +29,7 @@ def test_a_saved_folder_loads_as_the_same_model(minilm: Backbone, tmp_path: Path
     assert loaded.fingerprint == minilm.fingerprint
     ids, mask = inputs()
     with torch.no_grad():
-        assert torch.equal(loaded.states(ids, mask, None), minilm.states(ids, mask, None))
+        assert torch.equal(loaded.states(padded(ids, mask)), minilm.states(padded(ids, mask)))
 
 
 def test_a_fingerprint_sees_one_changed_weight() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import inputs, tiny
+from conftest import inputs, padded, tiny
 from problems import problem, training
 from torch import Tensor
 
@@ -62,7 +62,7 @@ def outputs(model: AdaptedModel, rows: Tensor | None, given: SearchProblem, task
 def states(backbone: Backbone) -> Tensor:
     ids, mask = inputs()
     with torch.no_grad():
-        return backbone.states(ids, mask, None)
+        return backbone.states(padded(ids, mask))
 
 
 def test_a_baseline_learns_and_leaves_the_backbone_as_it_was(name: str) -> None:
@@ -142,14 +142,14 @@ def roberta_base() -> SearchProblem:
     from transformers import AutoConfig, AutoModel
 
     from espalier_runtime.backbone.load import Backbone
-    from espalier_runtime.backbone.sites import find_sites
+    from espalier_runtime.backbone.sites import find_sites, form_of
 
     config = AutoConfig.for_model("roberta", vocab_size=50265, max_position_embeddings=514, type_vocab_size=1)
     with torch.device("meta"):
         model = AutoModel.from_config(config).requires_grad_(False)
     sites = find_sites(model)
     count = sum(weight.numel() for weight in model.parameters())
-    backbone = Backbone(model, None, "roberta", "roberta-base shapes", sites, 12, 768, count, "")
+    backbone = Backbone(model, None, "roberta", form_of(model), "roberta-base shapes", sites, 12, 768, count, "")
     return dataclasses.replace(problem(), backbone=backbone, tasks=("mnli", "boolq"))
 
 
@@ -221,8 +221,8 @@ def test_token_types_reach_a_model_with_a_prefix() -> None:
     target = build(given, METHODS["prefix"])
     ids, mask = inputs()
     with torch.no_grad(), target.adapters.attached(given.backbone.model):
-        first = given.backbone.states(ids, mask, torch.zeros_like(ids))
-        second = given.backbone.states(ids, mask, torch.ones_like(ids))
+        first = given.backbone.states(padded(ids, mask, torch.zeros_like(ids)))
+        second = given.backbone.states(padded(ids, mask, torch.ones_like(ids)))
     assert not torch.allclose(first, second)
 
 

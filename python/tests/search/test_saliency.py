@@ -17,9 +17,8 @@ def test_the_probes_gradient_is_that_of_the_frozen_weight() -> None:
     gradients, _, _ = _probe_gradients(given, saliency(1), 0)
     model = given.model()
     weight = given.backbone.model.get_parameter("encoder.layer.1.intermediate.dense.weight").requires_grad_()
-    from espalier_runtime.tasks.batching import training_batches
 
-    batch = training_batches(given.corpus.lengths, given.training.batch_size, given.seed, 0)[0]
+    batch = given.corpus.batches(range(len(given.corpus)), given.training.batch_size, given.seed, 0)[0]
     model.losses(given.corpus.batch(batch), None).mean().backward()
     assert weight.grad is not None
     torch.testing.assert_close(gradients["layers.1.mlp.up", "lora"], weight.grad, atol=1e-6, rtol=1e-4)

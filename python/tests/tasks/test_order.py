@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import torch
+
+from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.order import BatchOrder
+from espalier_runtime.tasks.tokenise import TokenIds
 
 
 def made() -> BatchOrder:
-    return BatchOrder([10, 11, 12, 13, 14], [3, 3, 4, 5, 6], batch_size=2, seed=1)
+    rows = [(0, TokenIds([5] * (3 + row % 4), None, False), 0.0) for row in range(15)]
+    return BatchOrder(Corpus(["task"], rows, 0, torch.device("cpu")), [10, 11, 12, 13, 14], batch_size=2, seed=1)
 
 
 def test_each_epoch_holds_every_row_once_in_an_order_of_its_own() -> None:

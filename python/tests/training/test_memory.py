@@ -14,14 +14,14 @@ from espalier_runtime.training.memory import ran_out_of_memory
 
 
 def losses(tokens: int | None, warned: Callable[[str], None] = print, max_tokens: int = 4096) -> list[float]:
-    """The losses of a fit on a machine whose memory holds a forward of so many padded tokens, and no more."""
+    """The losses of a fit on a machine whose memory holds a forward of so many tokens, and no more."""
     given = problem(epochs=1, maxTokens=max_tokens, gradientClip=1e9)
     model = given.model()
     within = model.losses
 
     def limited(batch: Batch, gates: torch.Tensor | None) -> torch.Tensor:
         found = within(batch, gates)
-        if tokens is not None and batch.input_ids.numel() > tokens:
+        if tokens is not None and batch.inputs.input_ids.numel() > tokens:
             # Half of the backward is done when memory runs out.
             found[: len(found) // 2].sum().backward()
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")

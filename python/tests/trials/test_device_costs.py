@@ -13,6 +13,8 @@ from problems import LINEARS, corpus, heads, training
 
 from espalier_runtime import contract
 from espalier_runtime.structure.space import Candidate, build_space
+from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.tasks.tokenise import TokenIds
 from espalier_runtime.trials.calibrate import Workload, measure_times, median_batch
 from espalier_runtime.trials.device_costs import device_costs
 from espalier_runtime.trials.step_memory import measure_memory, peak_bytes
@@ -91,7 +93,9 @@ def test_costs_that_are_torn_or_of_another_batch_are_measured_anew(
 
 
 def test_the_batch_is_that_of_median_size() -> None:
-    assert median_batch([[0, 1], [2, 3], [4]], [9, 2, 3, 3, 1]) == [2, 3]
+    rows = [(0, TokenIds([1] * length, None, False), 0.0) for length in (9, 2, 3, 3, 1)]
+    corpus = Corpus(["task"], rows, 0, torch.device("cpu"))
+    assert median_batch([[0, 1], [2, 3], [4]], corpus) == [2, 3]
 
 
 def test_a_measured_model_trains_as_before() -> None:

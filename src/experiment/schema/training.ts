@@ -9,6 +9,18 @@ export const EarlyStoppingSchema = z
   })
   .meta({ id: "EarlyStopping" });
 
+export const SpeedSchema = z
+  .strictObject({
+    packed: z
+      .boolean()
+      .default(true)
+      .describe(
+        "a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU)" +
+          " allow it; else rows of like length share a padded batch",
+      ),
+  })
+  .meta({ id: "Speed" });
+
 export const TrainingSchema = z
   .strictObject({
     epochs: z.number().positive().default(3),
@@ -19,7 +31,7 @@ export const TrainingSchema = z
       .min(16)
       .default(8192)
       .describe(
-        "padded tokens that go through the model at once; the gradients of a batch that holds more are accumulated," +
+        "tokens, padding included, that go through the model at once; the gradients of a batch that holds more are accumulated," +
           " and where memory runs out the parts are halved",
       ),
     learningRate: rate.default(1e-3),
@@ -53,6 +65,7 @@ export const TrainingSchema = z
       .default(60)
       .describe("seconds between two checkpoints of a trial; 0: after each step"),
     device: z.enum(["auto", "cpu", "cuda"]).default("auto"),
+    speed: SpeedSchema.default(SpeedSchema.parse({})).describe("what makes a step cheaper and changes no result"),
     threads: count.nullable().default(null).describe("CPU threads; null: torch's own choice"),
   })
   .meta({ id: "Training" });

@@ -1,0 +1,96 @@
+"""Attention over rows that lie one after the other, as one of transformers' attention functions.
+
+    o_i = softmax(s q_i K_r^T) V_r        for the tokens i of row r, and over that row's keys and values alone
+
+Rows of equal length are a stack without padding, so that a batch takes one call of PyTorch's attention a distinct
+length, with no mask. It is registered as an attention implementation, and so works for every family that lets
+transformers choose its attention; for padded batches it is transformers' own "sdpa".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+#: The name under which transformers knows it.
+PACKED = "espalier_packed"
+
+#: The keyword argument by which the (rows, length) stacks of a packed batch reach it through the model.
+STACKS = "espalier_stacks"
+
+
+def use_packed_attention(model: nn.Module) -> None:
+    """Lets `model` attend over padded and over packed batches from now on."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(PACKED, attend)
+    AttentionMaskInterface.register(PACKED, sdpa_mask)
+    switchable: Any = model
+    switchable.set_attn_implementation(PACKED)
+
+
+def no_mask(device: torch.device) -> Tensor:
+    """What a packed batch gives as its mask: transformers takes four dimensions as made already, and makes none."""
+    return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    is_causal: bool | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """(batch, seq, heads, width) of query (batch, heads, seq, width), key and value, which may have fewer heads.
+
+    `options` carry the stacks of a packed batch, and what a family tells its attention.
+    """
+    stacks: Sequence[tuple[int, int]] | None = options.pop(STACKS, None)
+    if stacks is None:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        output: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scaling, is_causal, **options
+        )
+        return output
+    causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
+    window: int | None = options.get("sliding_window")
+    counts = [rows * length for rows, length in stacks]
+    attended = []
+    laid = (torch.split(tensor[0], counts, 1) for tensor in (query, key, value))
+    for (rows, length), q, k, v in zip(stacks, *laid, strict=True):
+        mask = None if window is None or length <= window else _near(length, window, causal).to(query.device)
+        out = scaled_dot_product_attention(
+            _stack(q, rows, length),
+            _stack(k, rows, length),
+            _stack(v, rows, length),
+            attn_mask=mask,
+            dropout_p=dropout,
+            is_causal=causal and mask is None,
+            scale=scaling,
+            enable_gqa=key.shape[1] != query.shape[1],
+        )
+        attended.append(out.transpose(1, 2).reshape(rows * length, query.shape[1], -1))
+    return torch.cat(attended).unsqueeze(0), None
+
+
+def _stack(laid: Tensor, rows: int, length: int) -> Tensor:
+    """(rows, heads, length, width) of (heads, rows * length, width)."""
+    return laid.view(laid.shape[0], rows, length, -1).transpose(0, 1)
+
+
+def _near(length: int, window: int, causal: bool) -> Tensor:
+    """(length, length): true where a token sees another, less than `window` away, and before it where `causal`."""
+    places = torch.arange(length)
+    back = places.unsqueeze(1) - places
+    near = back.abs() < window
+    return near & (back >= 0) if causal else near

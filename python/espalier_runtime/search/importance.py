@@ -81,7 +81,7 @@ def search_importance(problem: SearchProblem, spec: contract.ImportanceMethod, n
     """Trains all candidates under a falling budget, then fills it by score."""
     gates = ImportanceGates(len(problem.tasks), problem.space, problem.budget, spec, problem.backbone.device)
     model = problem.model()
-    done = problem.train(model, gates, spec.epochs)
+    done = problem.train(model, gates, spec.epochs, history=gates.history)
     gates.history.check(name)
     scores = gates.scores()
     structure = harden(scores, problem.space, problem.limits, problem.tasks, name, worth=scores.amax(0))

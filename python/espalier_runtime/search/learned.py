@@ -27,7 +27,7 @@ def learn_structure(
         learning = KeptGates(problem.kept.gates().to(problem.backbone.device), learning)
     if spec.level == "bilevel":
         learning = BilevelGates(learning, model, problem.corpus, held_out, problem.training, problem.seed)
-    done = problem.train(model, learning, spec.epochs, held_out)
+    done = problem.train(model, learning, spec.epochs, held_out, history=gates.history)
     gates.history.check(name)
     scores = gates.scores().cpu()
     above_half = int((scores.amax(0) > 0.5).sum())

@@ -45,7 +45,8 @@ class SearchProblem:
 
     `kept` are candidates beside the space that are settled already, outside the budget; the logits of learned gates
     begin at `start` (tasks, candidates), or at zero. `checkpoint` keeps the search's loops;
-    without it a search that is stopped starts anew.
+    without it a search that is stopped starts anew. `follow` is told, before gates train, of the history that they
+    will write and of the candidates that it is about.
     """
 
     backbone: Backbone
@@ -61,6 +62,7 @@ class SearchProblem:
     start: Tensor | None = None
     checkpoint: TrialCheckpoint | None = None
     warn: Warn = warnings.warn
+    follow: Callable[[GateHistory, Sequence[Candidate]], None] | None = None
 
     @property
     def budget(self) -> int:
@@ -100,11 +102,15 @@ class SearchProblem:
         epochs: float | None,
         held_out: Sequence[int] = (),
         loop: str = "search",
+        history: GateHistory | None = None,
     ) -> TrainReport:
         """The training loop over the search's rows, less those `held_out`.
 
-        `loop` names its checkpoint; a search of several loops calls them "search/1", "search/2".
+        `loop` names its checkpoint; a search of several loops calls them "search/1", "search/2". `history` is what the
+        gates write of themselves, for those who follow it.
         """
+        if self.follow is not None and history is not None:
+            self.follow(history, self.space.candidates)
         return train(
             model,
             self.corpus.without(held_out) if held_out else self.corpus,

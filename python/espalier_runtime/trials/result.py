@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from espalier_runtime import contract
 from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.tables import write_table
-from espalier_runtime.search.problem import Found, GateHistory
-from espalier_runtime.structure.space import Candidate
+from espalier_runtime.search.problem import Found
 from espalier_runtime.structure.structure import to_record
 from espalier_runtime.training.evaluate import Predictions
 from espalier_runtime.trials.fit import Fitted
@@ -89,9 +86,6 @@ def write_trial(
     prepared: Prepared, directory: TrialDirectory, found: Found | None, fitted: Fitted, result: contract.TrialResult
 ) -> None:
     """Writes the trial's files; result.json last, so that its presence says that the trial is whole."""
-    if found is not None and found.history is not None:
-        candidates = found.searched or prepared.space.candidates
-        write_table(directory.gates, contract.GateTable, _gate_columns(found.history, candidates, prepared.names))
     write_table(directory.predictions, contract.PredictionTable, _prediction_columns(fitted.predictions))
     if found is None:
         native.save_weights(directory.adapter, fitted.model)
@@ -114,22 +108,6 @@ def _card(prepared: Prepared, structure: contract.Structure) -> native.AdapterCa
         pooling=prepared.plan.training.pooling,
         max_length=prepared.plan.training.max_length,
     )
-
-
-def _gate_columns(
-    history: GateHistory, candidates: Sequence[Candidate], tasks: Sequence[str]
-) -> dict[str, list[object]]:
-    ids = [candidate.id for candidate in candidates]
-    costs = [candidate.parameters for candidate in candidates]
-    columns: dict[str, list[object]] = {"step": [], "task": [], "candidate": [], "value": [], "parameters": []}
-    for step, values in zip(history.steps, history.values, strict=True):
-        for task, row in zip(tasks, values.tolist(), strict=True):
-            columns["step"] += [step] * len(ids)
-            columns["task"] += [task] * len(ids)
-            columns["candidate"] += ids
-            columns["value"] += row
-            columns["parameters"] += costs
-    return columns
 
 
 def _prediction_columns(predictions: list[Predictions]) -> dict[str, list[object]]:

@@ -14,6 +14,7 @@ from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.structure import Structure
 from espalier_runtime.training.checkpoint import TrialCheckpoint
+from espalier_runtime.trials.gate_file import GateFile
 from espalier_runtime.trials.prepare import Prepared
 
 #: Every method of a plan: those that end in a structure, and the baselines that have none.
@@ -30,9 +31,13 @@ def start_of(
     held_out: list[int],
     report: StageReport,
     checkpoint: TrialCheckpoint,
+    gates: GateFile | None = None,
 ) -> tuple[Found | None, Target]:
-    """What the fit of `trial` begins with, and the search that led there; a baseline has none."""
-    problem = _problem(prepared, trial, held_out, report, checkpoint)
+    """What the fit of `trial` begins with, and the search that led there; a baseline has none.
+
+    A search that learns gates tells `gates` of them as it goes.
+    """
+    problem = _problem(prepared, trial, held_out, report, checkpoint, gates)
     if isinstance(method, Baseline):
         return None, build(problem, method)
     found = find_structure(problem, method, trial.draw)
@@ -46,6 +51,7 @@ def _problem(
     held_out: list[int],
     report: StageReport,
     checkpoint: TrialCheckpoint,
+    gates: GateFile | None,
 ) -> SearchProblem:
     seen = sorted(set(range(len(prepared.corpus))) - set(held_out))
 
@@ -65,6 +71,7 @@ def _problem(
         report=lambda step, steps, loss: report("search", step, steps, loss),
         checkpoint=checkpoint,
         warn=checkpoint.warn,
+        follow=None if gates is None else gates.follow,
     )
 
 

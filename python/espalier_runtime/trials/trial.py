@@ -13,6 +13,7 @@ from espalier_runtime.records.files import write_json
 from espalier_runtime.records.json import dumps
 from espalier_runtime.training.checkpoint import TrialCheckpoint, Warn
 from espalier_runtime.trials.fit import evaluate, fit_target, hardened_scores
+from espalier_runtime.trials.gate_file import GateFile
 from espalier_runtime.trials.prepare import Prepared
 from espalier_runtime.trials.result import result_of, write_trial
 from espalier_runtime.trials.start import StageReport, TrialMethod, start_of
@@ -44,17 +45,23 @@ def run_trial(
         directory.checkpoint, _key(prepared.plan, trial), prepared.plan.training.checkpoint_seconds, warn
     )
     log = StepLog(directory.events)
+    gates = GateFile(directory.gates, prepared.names)
     try:
         torch.manual_seed(trial.seed)
         held_out = prepared.held_out(trial.seed)
 
         def logged(stage: str, step: int, steps: int, loss: float | None) -> None:
             log.step(stage, step, steps, loss)
+            if stage == "search":
+                gates.step_done()
             report(stage, step, steps, loss)
 
         started = time.perf_counter()
         with prepared.evaluation.shut(f"search and fit of {trial.id}"):
-            found, target = start_of(prepared, trial, method, held_out, logged, checkpoint)
+            found, target = start_of(prepared, trial, method, held_out, logged, checkpoint, gates)
+            if found is not None and found.history is not None:
+                gates.follow(found.history, found.searched or prepared.space.candidates)
+            gates.write()
             searched = time.perf_counter()
             if found is not None:
                 prepared = prepared.at_rate(found.learning_rate)
@@ -65,6 +72,8 @@ def run_trial(
         hardened = hardened_scores(prepared, found, splits)
         evaluated = time.perf_counter()
     finally:
+        # Also of a search that failed: what its gates did is how one finds out why.
+        gates.write()
         log.close()
     seconds = contract.Seconds(
         search=searched - started + checkpoint.seconds_before("search"),

@@ -22,6 +22,7 @@ import transformers.models.bert.modeling_bert  # noqa: F401
 
 from espalier_runtime.jobs import Cancelled, JobContext
 from espalier_runtime.runner import run_plan
+from espalier_runtime.trials import gate_file
 from espalier_runtime.trials.step_log import StepLog
 
 
@@ -59,6 +60,8 @@ def _run(request: dict[str, Any]) -> dict[str, object]:
         else:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    # Gates are written at each of their snapshots, so that the points do not hang on the clock.
+    gate_file.SECONDS_BETWEEN = 0.0
     tell, replace = StepLog.step, Path.replace
 
     def told(log: StepLog, stage: str, step: int, steps: int, loss: float | None) -> None:

@@ -190,5 +190,5 @@ def test_a_run_stopped_at_twenty_random_points_is_the_uninterrupted_run_bit_for_
         assert runs.run(f"chain{chain}")["status"] == "done"
         same(runs.folder / f"chain{chain}", runs.folder / "whole")
         monotonic(lines(runs.folder / f"chain{chain}" / "events.jsonl"))
-    for part in (" search ", " fit ", " evaluate ", "checkpoint", "flushed", "renamed"):
+    for part in (" search ", " fit ", " evaluate ", "checkpoint", "gates.parquet", "flushed", "renamed"):
         assert any(part in point for point in stopped), part

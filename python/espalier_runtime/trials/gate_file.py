@@ -20,8 +20,10 @@ from espalier_runtime.records.tables import write_table
 from espalier_runtime.search.problem import GateHistory
 from espalier_runtime.structure.space import Candidate
 
-#: Between two writes lie at least so many seconds, so that short steps do not wait for the disk.
+#: Between two writes lie at least so many seconds,
 SECONDS_BETWEEN = 1.0
+#: and so many times what the last one took: writing is kept to a fiftieth of the search's time, however large the file.
+TIMES_BETWEEN = 50
 
 
 class GateFile:
@@ -32,7 +34,7 @@ class GateFile:
         self._path, self._tasks = path, tasks
         self._history: GateHistory | None = None
         self._candidates: Sequence[Candidate] = ()
-        self._written, self._at = 0, -SECONDS_BETWEEN
+        self._written, self._due = 0, 0.0
 
     def follow(self, history: GateHistory, candidates: Sequence[Candidate]) -> None:
         """From now on the file tells of `history`, whose values are those of `candidates`."""
@@ -41,15 +43,17 @@ class GateFile:
 
     def step_done(self) -> None:
         """To be called after a step of the search: writes if there is a new snapshot and it is time to."""
-        if time.monotonic() - self._at >= SECONDS_BETWEEN:
+        if time.monotonic() >= self._due:
             self.write()
 
     def write(self) -> None:
         """Writes all snapshots, unless they stand there already."""
         if self._history is None or len(self._history.steps) == self._written:
             return
+        began = time.monotonic()
         write_table(self._path, contract.GateTable, _columns(self._history, self._candidates, self._tasks))
-        self._written, self._at = len(self._history.steps), time.monotonic()
+        now = time.monotonic()
+        self._written, self._due = len(self._history.steps), now + max(SECONDS_BETWEEN, TIMES_BETWEEN * (now - began))
 
 
 def _columns(history: GateHistory, candidates: Sequence[Candidate], tasks: Sequence[str]) -> dict[str, Any]:

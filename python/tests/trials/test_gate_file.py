@@ -38,6 +38,7 @@ def test_a_reader_sees_every_snapshot_of_a_search_as_it_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate_file, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(gate_file, "TIMES_BETWEEN", 0)
     given = problem()
     file = GateFile(tmp_path / "gates.parquet", given.tasks)
     seen: list[list[int]] = []

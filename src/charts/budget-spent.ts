@@ -30,22 +30,23 @@ export function spendingOf(trial: string, gates: Gates): Spending | undefined {
 }
 
 export interface BudgetSpentOptions extends FigureOptions {
-  /** In parameters. */
-  budget: number;
+  /** In parameters; undefined: no line is drawn for it. */
+  budget?: number | undefined;
 }
 
 /** One line a search, and the budget as a line across. */
-export function budgetSpent(spending: readonly Spending[], options: BudgetSpentOptions): SVGSVGElement {
+export function budgetSpent(spending: readonly Spending[], options: BudgetSpentOptions = {}): SVGSVGElement {
   const { budget, width = defaultWidth } = options;
   const name = "parameters that the gates spend";
   const shown = spending.filter((entry) => entry.points.length > 0);
   if (shown.length === 0) return emptyFigure(name, "No search has recorded what its gates spend.", options);
   const ends = shown.map((entry) => entry.points.at(-1)!);
-  const most = Math.max(budget, ...shown.flatMap((entry) => entry.points.map((point) => point.spent)));
+  const limits = budget === undefined ? [] : [budget];
+  const most = Math.max(...limits, ...shown.flatMap((entry) => entry.points.map((point) => point.spent)));
   return drawFigure(
     {
       name,
-      says: `The budget is ${short(budget)} parameters; the searches end at ${ends.map((end) => short(end.spent)).join(", ")}.`,
+      says: `${limits.map((limit) => `The budget is ${short(limit)} parameters. `).join("")}The searches have come to ${ends.map((end) => short(end.spent)).join(", ")}.`,
       height: 220,
       marginTop: 24,
       marginBottom: 36,
@@ -60,8 +61,8 @@ export function budgetSpent(spending: readonly Spending[], options: BudgetSpentO
         ...shown.map((entry) =>
           seriesLine(entry.points, 0, { x: "step", y: "spent", strokeOpacity: 0.7, title: () => entry.trial }),
         ),
-        Plot.ruleY([budget], { stroke: ink, strokeDasharray: "6 3" }),
-        Plot.text([budget], {
+        Plot.ruleY(limits, { stroke: ink, strokeDasharray: "6 3" }),
+        Plot.text(limits, {
           y: (value) => value,
           text: (value) => `budget ${short(value)}`,
           frameAnchor: "right",

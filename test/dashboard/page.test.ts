@@ -6,7 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Dashboard, startDashboard } from "../../src/dashboard/server.js";
 import { browserPath, launchBrowser, openPage } from "../browser.js";
-import { appendEvents, syntheticRun, writeSyntheticRun } from "../fixtures/synthetic-run.js";
+import { appendEvents, syntheticRun, writeSearch, writeSyntheticRun } from "../fixtures/synthetic-run.js";
 
 const markup = '<img src=x onerror="document.title=1">';
 
@@ -111,6 +111,32 @@ describe.skipIf(browserPath === undefined)("the dashboard's page", () => {
       await page.getByText("10 of 18 trials ended").waitFor();
       await expect.poll(async () => Number(await bar.getAttribute("aria-valuenow"))).toBeGreaterThan(50);
     });
+  });
+
+  test("the slider follows a search under way, and stays where it was put", async () => {
+    const run = { steps: 20, finished: 0 };
+    const directory = await writeSyntheticRun(folder, { ...run, directory: "search", searched: 5, pid: process.pid });
+    const goOn = async (searched: number) => {
+      const [before, after] = [syntheticRun({ ...run, searched: searched - 4 }), syntheticRun({ ...run, searched })];
+      await writeSearch(directory, after.searching!);
+      await appendEvents(directory, after.events.slice(before.events.length));
+    };
+    await at(opened("search"), async (page) => {
+      await page.getByText("step 4 of 20, the newest: share that is open").waitFor();
+      await figure(page, /gates spend/).waitFor();
+      await goOn(9);
+      await figure(page, /^Only what qnli uses. Gates at step 8/).waitFor();
+      await page.getByText("step 8 of 20, the newest").waitFor();
+      await page.getByRole("slider", { name: "Search step" }).focus();
+      await page.keyboard.press("ArrowLeft");
+      await page.getByText("step 6 of 20: share that is open").waitFor();
+      await goOn(13);
+      await expect.poll(() => page.getByRole("slider").getAttribute("max"), { timeout: 10_000 }).toBe("6");
+      await figure(page, /^Only what qnli uses. Gates at step 6/).waitFor();
+      await page.keyboard.press("End");
+      await page.getByText("step 12 of 20, the newest").waitFor();
+    });
+    await rm(directory, { recursive: true });
   });
 
   test("stops a run with the token, and not without", async () => {

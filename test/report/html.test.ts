@@ -69,6 +69,21 @@ test("a run under way is reported as far as it has come", async () => {
   expect(document.querySelectorAll(".wide svg").length).toBeGreaterThan(5);
 });
 
+test("a search under way is shown by its gates so far", async () => {
+  const directory = await writeSyntheticRun(folder, { directory: "search", steps: 20, finished: 0, searched: 9 });
+  const { document } = parseHTML(await htmlReport(await readWholeRun(directory)));
+  expect(document.body.textContent).toContain("The search of budgeted, seed 0, has not ended.");
+  const names = [...document.querySelectorAll(".wide svg")].map((svg) => svg.getAttribute("aria-label"));
+  for (const name of [
+    "Only what qnli uses.",
+    "gates at step 0",
+    "gates at step 8",
+    "parameters that the gates spend",
+  ]) {
+    expect(names).toContain(name);
+  }
+});
+
 describe("espalier report", () => {
   test("writes report.html into the run's directory", async () => {
     const directory = await writeSyntheticRun(folder, { directory: "whole", steps: 10 });

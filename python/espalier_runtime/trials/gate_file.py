@@ -41,9 +41,9 @@ class GateFile:
         if history is not self._history:
             self._history, self._candidates, self._written = history, candidates, 0
 
-    def step_done(self) -> None:
-        """To be called after a step of the search: writes if there is a new snapshot and it is time to."""
-        if time.monotonic() >= self._due:
+    def step_done(self, *, is_last: bool = False) -> None:
+        """To be called after a step of the search: writes if there is a new snapshot and it is time to, or the last."""
+        if is_last or time.monotonic() >= self._due:
             self.write()
 
     def write(self) -> None:

@@ -53,7 +53,7 @@ def run_trial(
         def logged(stage: str, step: int, steps: int, loss: float | None) -> None:
             log.step(stage, step, steps, loss)
             if stage == "search":
-                gates.step_done()
+                gates.step_done(is_last=step == steps)
             report(stage, step, steps, loss)
 
         started = time.perf_counter()

@@ -57,12 +57,12 @@ def test_short_steps_do_not_wait_for_the_disk(tmp_path: Path) -> None:
     history = GateHistory()
     file = GateFile(tmp_path / "gates.parquet", ["a"])
     file.follow(history, problem().space.candidates[:1])
+    path = tmp_path / "gates.parquet"
     for step in range(20):
         history.record(step, 20, torch.tensor([[step / 20]]))
-        file.step_done()
-    path = tmp_path / "gates.parquet"
-    assert pq.read_table(path)["step"].to_pylist() == [0]
-    file.write()
+        if step == 19:
+            assert pq.read_table(path)["step"].to_pylist() == [0]
+        file.step_done(is_last=step == 19)
     assert pq.read_table(path)["step"].to_pylist() == list(range(20))
     written = path.stat().st_mtime_ns
     file.write()

@@ -11,6 +11,8 @@ import { followEvents, Refused, readCurves, readGates, readRun, readStructures }
 const settleMs = 400;
 /** While a run is resumed its first event may be long in coming. */
 const resumeMs = 1500;
+/** The gates of a search under way are read again at most this often. */
+const gatesMs = 800;
 
 export class RunState {
   readonly name: string;
@@ -25,6 +27,9 @@ export class RunState {
   readonly #update: () => void;
   #stop: () => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Trials whose gates will soon be read again. */
+  readonly #following = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #wanted = new Set<string>();
   #isClosed = false;
 
   constructor(name: string, update: () => void) {
@@ -36,6 +41,7 @@ export class RunState {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    for (const timer of this.#following.values()) clearTimeout(timer);
     this.#stop();
   }
 
@@ -48,13 +54,29 @@ export class RunState {
     }, afterMs);
   }
 
-  /** Asks for a trial's gates where they are not there yet. */
+  /** Asks once for a trial's gates; those of a search under way come anew by themselves. */
   async wantGates(trial: string): Promise<void> {
-    if (this.gates[trial] !== undefined) return;
+    if (this.#wanted.has(trial)) return;
+    this.#wanted.add(trial);
+    await this.#readGates(trial);
+  }
+
+  async #readGates(trial: string): Promise<void> {
     const gates = await readGates(this.name, trial).catch(() => undefined);
-    if (gates === undefined) return;
+    if (gates === undefined || gates.steps.length === this.gates[trial]?.steps.length) return;
     this.gates = { ...this.gates, [trial]: gates };
     this.#update();
+  }
+
+  /** The trial's search went on, or ended: reads its gates again soon. */
+  #followGates(trial: string): void {
+    if (this.#following.has(trial) || this.#isClosed) return;
+    this.#wanted.add(trial);
+    const timer = setTimeout(() => {
+      this.#following.delete(trial);
+      void this.#readGates(trial);
+    }, gatesMs);
+    this.#following.set(trial, timer);
   }
 
   async #begin(): Promise<void> {
@@ -102,6 +124,9 @@ export class RunState {
     this.curves = withLosses(this.curves, events, detail.plan.trials);
     const changesFiles = (event: Event) => !["progress", "warning"].includes(event.type);
     if (events.some(changesFiles)) this.refresh();
+    for (const event of events) {
+      if (event.type === "progress" && event.stage === "search" && event.trial !== null) this.#followGates(event.trial);
+    }
     this.#update();
   }
 }

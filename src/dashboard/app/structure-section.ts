@@ -10,16 +10,18 @@ import {
   structureOverlap,
 } from "../../charts/index.js";
 import type { Structure } from "../../experiment/records.js";
+import type { Trial } from "../../experiment/schema/index.js";
 import { percent, short } from "../../report/numbers.js";
+import type { Gates } from "../../runs/gates.js";
 import { figure } from "./parts.js";
 import type { RunState } from "./run-state.js";
 
 export class StructureSection {
   readonly #run: RunState;
   readonly #update: () => void;
-  /** The trial that is shown; undefined: the first that has a structure. */
+  /** The trial that is shown; undefined: the first that has a structure, or gates. */
   #trial: string | undefined;
-  /** The snapshot of the gates that is shown; undefined: what was chosen at the end. */
+  /** The snapshot of the gates that is shown; undefined: what was chosen, or the newest of a search under way. */
   #moment: number | undefined;
   /** Of which structures, and how much they have in common. */
   #pairs: { of: string; pairs: PairOverlap[] } = { of: "", pairs: [] };
@@ -31,58 +33,75 @@ export class StructureSection {
 
   render(): TemplateResult {
     const { detail, structures } = this.#run;
-    const found = detail!.plan.trials.filter(({ id }) => (structures[id]?.candidates.length ?? 0) > 0);
-    const trial = found.find(({ id }) => id === this.#trial) ?? found[0];
+    const { plan, withGates } = detail!;
+    const isChosen = ({ id }: Trial) => (structures[id]?.candidates.length ?? 0) > 0;
+    const shown = plan.trials.filter((trial) => isChosen(trial) || withGates.includes(trial.id) || this.#gates(trial));
+    const trial = shown.find(({ id }) => id === this.#trial) ?? shown[0];
     if (trial === undefined) return html`<p class="quiet">No trial has found a structure yet.</p>`;
-    const structure = structures[trial.id]!;
+    const structure = isChosen(trial) ? structures[trial.id] : undefined;
+    const { tasks } = structure ?? { tasks: plan.tasks.map(({ name }) => name) };
     return html`
       <label class="choice">Trial
         <select @change=${this.#chooseTrial}>
-          ${found.map(({ id }) => html`<option value=${id} ?selected=${id === trial.id}>${id}</option>`)}
+          ${shown.map(({ id }) => html`<option value=${id} ?selected=${id === trial.id}>${id}</option>`)}
         </select>
       </label>
-      <p>${spent(structure)}
+      <p>${structure === undefined ? "This search has not ended; its gates are shown as they come." : spent(structure)}
       A cell is a layer and a slot; a full one has all that was offered.</p>
-      ${this.#slider(trial.id)}
-      <div class="figures maps">${viewsOf(structure).map(([title, view]) => this.#map(trial.id, structure, title, view))}</div>
+      ${this.#slider(trial, structure)}
+      <div class="figures maps">${viewsOf(tasks).map(([title, view]) => this.#map(trial, structure, title, view))}</div>
       ${this.#overlap(
         trial.method,
-        found.filter((other) => other.method === trial.method).map(({ id }) => id),
+        shown.filter((other) => other.method === trial.method && isChosen(other)).map(({ id }) => id),
       )}`;
   }
 
-  #map(trial: string, structure: Structure, title: string, view: MapView): TemplateResult {
-    const gates = this.#run.gates[trial];
-    const moment = this.#moment;
+  #gates({ id }: Trial): Gates | undefined {
+    return this.#run.gates[id];
+  }
+
+  /** The snapshot that the slider stands at; undefined: what was chosen. */
+  #momentOf(gates: Gates, structure: Structure | undefined): number | undefined {
+    const newest = gates.steps.length - 1;
+    if (this.#moment === undefined) return structure === undefined ? newest : undefined;
+    return Math.min(this.#moment, newest);
+  }
+
+  #map(trial: Trial, structure: Structure | undefined, title: string, view: MapView): TemplateResult | typeof nothing {
+    const gates = this.#gates(trial);
+    const moment = gates && this.#momentOf(gates, structure);
     const key = typeof view === "object" ? view.task : view;
-    if (gates === undefined || moment === undefined) {
-      return figure(title, "", [structure, key], (options) =>
-        structureMap(chosenCells(structure, view), { ...options, name: title }),
+    if (gates !== undefined && moment !== undefined) {
+      const name = `${title} Gates at step ${gates.steps[moment]}`;
+      return figure(title, "", [gates, moment, key], (options) =>
+        structureMap(gateCells(gates, moment, view), { ...options, name }),
       );
     }
-    const name = `${title} Gates at step ${gates.steps[moment]}`;
-    return figure(title, "", [gates, moment, key], (options) =>
-      structureMap(gateCells(gates, moment, view), { ...options, name }),
+    if (structure === undefined) return nothing;
+    return figure(title, "", [structure, key], (options) =>
+      structureMap(chosenCells(structure, view), { ...options, name: title }),
     );
   }
 
-  #slider(trial: string): TemplateResult | typeof nothing {
-    if (!this.#run.detail!.withGates.includes(trial)) {
+  #slider(trial: Trial, structure: Structure | undefined): TemplateResult {
+    const gates = this.#gates(trial);
+    if (gates === undefined && !this.#run.detail!.withGates.includes(trial.id)) {
       return html`<p class="quiet">This trial learned no gates: the map shows what was chosen.</p>`;
     }
-    const gates = this.#run.gates[trial];
     if (gates === undefined) {
-      void this.#run.wantGates(trial);
+      void this.#run.wantGates(trial.id);
       return html`<p class="quiet">reading the gates…</p>`;
     }
-    const last = gates.steps.length;
-    const moment = this.#moment ?? last;
+    const last = structure === undefined ? gates.steps.length - 1 : gates.steps.length;
+    const moment = this.#momentOf(gates, structure);
+    const search = this.#run.curves.find((curve) => curve.trial === trial.id && curve.stage === "search");
+    const step = `step ${gates.steps[moment ?? 0]} of ${search?.steps ?? gates.steps.at(-1)! + 1}`;
     const text =
-      moment === last
+      moment === undefined
         ? "chosen at the end: ranks or widths"
-        : `step ${gates.steps[moment]} of ${gates.steps.at(-1)! + 1}: share that is open`;
+        : `${step}${structure === undefined && moment === last ? ", the newest" : ""}: share that is open`;
     return html`<label class="slider">Search step
-      <input type="range" min="0" max=${last} .value=${String(moment)} aria-valuetext=${text} @input=${this.#slide} />
+      <input type="range" min="0" max=${last} .value=${String(moment ?? last)} aria-valuetext=${text} @input=${this.#slide} />
       <output>${text}</output>
     </label>`;
   }
@@ -116,7 +135,7 @@ export class StructureSection {
   };
 }
 
-function viewsOf({ tasks }: Structure): [string, MapView][] {
+function viewsOf(tasks: readonly string[]): [string, MapView][] {
   if (tasks.length === 1) return [[`${tasks[0]}.`, "union"]];
   return [
     ["All that any task uses.", "union"],

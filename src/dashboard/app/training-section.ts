@@ -15,7 +15,7 @@ export function trainingSection(run: RunState): TemplateResult {
     ${searches ? figure("Loss during the search.", "A line a trial.", [curves], (options) => trainingCurves(curves, { ...options, stage: "search" })) : nothing}
     ${figure("Loss during the fit.", "A line a trial.", [curves], (options) => trainingCurves(curves, options))}
     ${
-      withGates.length === 0 || budget === undefined
+      Object.keys(gates).length === 0
         ? nothing
         : figure(
             "The budget being spent.",

@@ -13,7 +13,7 @@ export function trainingSection({ record, curves, gates, structures }: WholeRun)
 <div class="figures">
 ${searches ? figure("Loss during the search.", "A line a trial.", (options) => trainingCurves(curves, { ...options, stage: "search" })) : ""}
 ${figure("Loss during the fit.", "A line a trial.", (options) => trainingCurves(curves, options))}
-${spending.length === 0 || budget === undefined ? "" : figure("The budget being spent.", "Parameters that the gates are expected to use, a line a search.", (options) => budgetSpent(spending, { ...options, budget }))}
+${spending.length === 0 ? "" : figure("The budget being spent.", "Parameters that the gates are expected to use, a line a search.", (options) => budgetSpent(spending, { ...options, budget }))}
 ${record === undefined ? "" : figure("Where the time goes.", "One seed of each method, by stage, on one scale.", (options) => secondsByStage(record.rows, options))}
 </div></section>`;
 }

@@ -1,4 +1,4 @@
-"""A trial's record and its files: gates, predictions, structure, adapter, and the result, which is written last."""
+"""A trial's record and its files: predictions, structure, adapter, and the result, which is written last."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { points as inPoints } from "../report/numbers.js";
 import { defaultWidth, drawFigure, emptyFigure, type FigureOptions } from "./figure.js";
-import { dim, grid, seriesColour } from "./palette.js";
+import { dim, seriesColour } from "./palette.js";
+import { scoreAxis, scoreScale } from "./score-axis.js";
 import { endLabels, labelMargin, type SeriesEnd, seriesLine } from "./series.js";
 
 /** A method's score when a share `ratio` of what is perturbed is. `low` and `high`: its interval over seeds, where there is one. */
@@ -29,11 +30,7 @@ export function robustnessCurves(points: readonly RobustnessPoint[], options: Ro
   const methods = [...new Set(points.map((point) => point.method))];
   const [height, marginTop, marginBottom] = [240, 24, 38];
   const bounds = points.flatMap((point) => [point.low ?? point.score, point.high ?? point.score, point.score]);
-  const padding = 0.06 * (Math.max(...bounds) - Math.min(...bounds)) || 0.01;
-  const y = {
-    domain: [Math.min(...bounds) - padding, Math.max(...bounds) + padding],
-    range: [height - marginBottom, marginTop],
-  };
+  const y = scoreScale(bounds, height - marginBottom, marginTop);
   const series = methods.map((method) =>
     points.filter((point) => point.method === method).sort((a, b) => a.ratio - b.ratio),
   );
@@ -55,18 +52,12 @@ export function robustnessCurves(points: readonly RobustnessPoint[], options: Ro
       x: { label: `${perturbation} (%)` },
       y,
       marks: [
-        Plot.gridY({ stroke: grid, strokeOpacity: 1, ticks: 5 }),
+        ...scoreAxis(`${metric} x 100`),
         Plot.axisX([...new Set(points.map((point) => point.ratio))], {
           tickFormat: (ratio: number) => String(Number((100 * ratio).toPrecision(3))),
           labelAnchor: "center",
           labelArrow: "none",
           fill: dim,
-        }),
-        Plot.axisY({
-          ticks: 5,
-          tickFormat: (value: number) => inPoints(value),
-          label: `${metric} x 100`,
-          labelArrow: "none",
         }),
         ...series.flatMap((line, index) => [
           Plot.areaY(

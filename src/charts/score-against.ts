@@ -6,7 +6,8 @@ import { defaultWidth, drawFigure, emptyFigure, type FigureOptions } from "./fig
 import { frontier } from "./frontier.js";
 import { spread, textWidth } from "./labels.js";
 import { finite, shortTick } from "./numbers.js";
-import { accent, background, dim, grid, ink } from "./palette.js";
+import { accent, background, dim, ink } from "./palette.js";
+import { scoreAxis, scoreScale } from "./score-axis.js";
 
 export interface ScoreAgainstOptions extends FigureOptions {
   /** "parameters" by default: those that the task uses. "stepMs": measured time of one fit step. */
@@ -39,11 +40,7 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
   const most = Math.max(...shown.map((point) => point.cost)) || 1;
   const x = { domain: [0, most], range: [margins.marginLeft + 10, width - margins.marginRight - labels - 18] };
   const scores = shown.flatMap((point) => [point.low, point.high]);
-  const padding = 0.08 * (Math.max(...scores) - Math.min(...scores)) || 0.01;
-  const y = {
-    domain: [Math.min(...scores) - padding, Math.max(...scores) + padding],
-    range: [height - margins.marginBottom, margins.marginTop],
-  };
+  const y = scoreScale(scores, height - margins.marginBottom, margins.marginTop);
   const placed = place(shown, Plot.scale({ x }), Plot.scale({ y }));
   const best = frontier(placed);
   return drawFigure(
@@ -55,19 +52,13 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
       x: { ...x, label: axis },
       y,
       marks: [
-        Plot.gridY({ stroke: grid, strokeOpacity: 1, ticks: 5 }),
+        ...scoreAxis(`${own[0]!.metric} x 100, ${own[0]!.split}`),
         Plot.axisX({
           ticks: Math.min(5, width / 100),
           tickFormat: by === "parameters" ? shortTick : (value: number) => String(value),
           labelAnchor: "center",
           labelArrow: "none",
           fill: dim,
-        }),
-        Plot.axisY({
-          ticks: 5,
-          tickFormat: (value: number) => inPoints(value),
-          label: `${own[0]!.metric} x 100, ${own[0]!.split}`,
-          labelArrow: "none",
         }),
         Plot.line(best, { x: "x", y: "score", curve: "step-after", stroke: dim, strokeDasharray: "2 3" }),
         Plot.text(best.length < 2 ? [] : [best[0]!], {

@@ -36,10 +36,10 @@ export function structureMap(cells: readonly StructureCell[], options: Structure
     {
       name,
       says: `${layers} layers and ${columns.length} columns (${columns.map(label).join(", ")}); ${used} of ${cells.length} places are used.`,
-      height: layers * row + 24 + bottom,
+      height: layers * row + 8 + bottom,
       marginLeft: 48,
       marginRight: 8,
-      marginTop: 24,
+      marginTop: 8,
       marginBottom: bottom,
       x: { type: "band", domain: columns, padding: 0.06, label: null },
       y: { type: "band", domain: Array.from({ length: layers }, (_, index) => layers - 1 - index), padding: 0.08 },

@@ -105,6 +105,7 @@ describe.skipIf(browserPath === undefined)("the dashboard's page", () => {
       const bar = page.getByRole("progressbar", { name: "work done of the whole run" });
       await expect.poll(() => bar.getAttribute("aria-valuenow")).toBe("50");
       await page.getByText(/about .* left/).waitFor();
+      await page.getByText("9 of 18 trials have not begun.").waitFor();
       const events = syntheticRun({ steps: 10 }).events.slice(syntheticRun({ steps: 10, finished: 0.5 }).events.length);
       const half = events.findIndex((event) => event.type === "trial.finished") + 1;
       await appendEvents(path.join(folder, "live"), events.slice(0, half));

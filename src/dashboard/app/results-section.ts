@@ -31,9 +31,14 @@ function tableOf({ caption, head, align, rows }: Pick<Table, "caption" | "head" 
   </table></div>`;
 }
 
+/** The trials that have begun, and how many have not. */
 function trialTable({ plan, progress, results }: RunDetail): TemplateResult {
   const tasks = plan.tasks.map((task) => task.name);
-  const rows = plan.trials.map(({ id }) => {
+  const begun = plan.trials.filter(
+    ({ id }) => id in progress.finished || id in progress.failed || id in results || id === progress.now?.trial,
+  );
+  const waiting = plan.trials.length - begun.length;
+  const rows = begun.map(({ id }) => {
     const scores = progress.finished[id];
     const error = progress.failed[id] ?? results[id]?.error;
     const state = scores
@@ -42,13 +47,15 @@ function trialTable({ plan, progress, results }: RunDetail): TemplateResult {
         ? `failed: ${error}`
         : progress.now?.trial === id
           ? progress.now.stage
-          : "waiting";
+          : "done";
     return [id, ...tasks.map((task) => (scores?.[task] === undefined ? "\u2013" : points(scores[task]))), state];
   });
-  return tableOf({
+  const table = tableOf({
     caption: "scores x 100 of single trials",
     head: ["trial", ...tasks, "state"],
     align: ["left", ...tasks.map(() => "right" as const), "left"],
     rows,
   });
+  return html`${rows.length === 0 ? nothing : table}
+    ${waiting === 0 ? nothing : html`<p class="quiet">${waiting} of ${plan.trials.length} trials have not begun.</p>`}`;
 }

@@ -19,7 +19,7 @@ import type { RunState } from "./run-state.js";
 export class StructureSection {
   readonly #run: RunState;
   readonly #update: () => void;
-  /** The trial that is shown; undefined: the first that has a structure, or gates. */
+  /** The trial that is shown; undefined: the first, or of a run under way the last that has searched. */
   #trial: string | undefined;
   /** The snapshot of the gates that is shown; undefined: what was chosen, or the newest of a search under way. */
   #moment: number | undefined;
@@ -36,7 +36,8 @@ export class StructureSection {
     const { plan, withGates } = detail!;
     const isChosen = ({ id }: Trial) => (structures[id]?.candidates.length ?? 0) > 0;
     const shown = plan.trials.filter((trial) => isChosen(trial) || withGates.includes(trial.id) || this.#gates(trial));
-    const trial = shown.find(({ id }) => id === this.#trial) ?? shown[0];
+    const newest = detail!.state === "running" ? shown.findLast((trial) => this.#gates(trial)) : undefined;
+    const trial = shown.find(({ id }) => id === this.#trial) ?? newest ?? shown[0];
     if (trial === undefined) return html`<p class="quiet">No trial has found a structure yet.</p>`;
     const structure = isChosen(trial) ? structures[trial.id] : undefined;
     const { tasks } = structure ?? { tasks: plan.tasks.map(({ name }) => name) };

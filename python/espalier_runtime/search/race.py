@@ -147,6 +147,8 @@ def _entrants(problem: SearchProblem, spec: contract.RaceMethod, find: Find, cos
             training=problem.training.model_copy(update={"learning_rate": own}),
             checkpoint=None if problem.checkpoint is None else _Under(problem.checkpoint, f"search/proposal-{index}"),
             report=cost.reporter(problem.report),
+            # A trial's gates are those that led to its structure, and the winner's may be another proposal's.
+            follow=None,
         )
         draws = method.draws if isinstance(method, contract.RandomMethod) else 1
         for draw in range(draws):

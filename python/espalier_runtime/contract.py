@@ -406,6 +406,43 @@ class GeneratedKind(BaseModel):
     scale: Annotated[float, Field(description="s in h + s b_t a_t' x", gt=0.0)] = 2
 
 
+class TokenGateKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["tokenGate"]
+    size: Annotated[
+        int,
+        Field(
+            description="width of the adapter that skipped tokens pass through",
+            ge=1,
+            le=4096,
+        ),
+    ] = 8
+    ratio: Annotated[
+        float,
+        Field(
+            description="share of the tokens that are to go through the MLP",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.5
+    weight: Annotated[
+        float, Field(description="of the term (share - ratio)^2, for each site", ge=0.0)
+    ] = 2
+    temperature: Annotated[
+        float, Field(description="of the sigmoid whose gradient the bits have", gt=0.0)
+    ] = 5
+    start: Annotated[
+        float, Field(description="b at first, above 0: nothing is skipped", gt=0.0)
+    ] = 3
+    activation: Literal["gelu", "relu", "tanh"] = "relu"
+    scale: Annotated[
+        float, Field(description="s in m MLP(x) + s W_up f(W_down x)", gt=0.0)
+    ] = 1
+
+
 class Budget(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -662,6 +699,7 @@ class TopLayersMethod(BaseModel):
             "stochGrasp",
             "dualLora",
             "generated",
+            "tokenGate",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -741,6 +779,7 @@ class SeparateMethod(BaseModel):
             "stochGrasp",
             "dualLora",
             "generated",
+            "tokenGate",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -1331,6 +1370,7 @@ class Chosen(BaseModel):
         "stochGrasp",
         "dualLora",
         "generated",
+        "tokenGate",
     ]
     start: Annotated[
         int,
@@ -2062,6 +2102,7 @@ class UniformMethod(BaseModel):
             "stochGrasp",
             "dualLora",
             "generated",
+            "tokenGate",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -2454,6 +2495,7 @@ class Space(BaseModel):
             | StochGraspKind
             | DualLoraKind
             | GeneratedKind
+            | TokenGateKind
         ],
         Field(min_length=1),
     ]

@@ -36,6 +36,16 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
         "normTuning": {"kind": "normTuning"},
         "dualLora": {"kind": "dualLora", "ranks": [2], "scale": 2.0, "orthogonality": 0.1},
         "generated": {"kind": "generated", "ranks": [2], "embedding": 3, "scale": 2.0},
+        "tokenGate": {
+            "kind": "tokenGate",
+            "size": 2,
+            "ratio": 0.5,
+            "weight": 2.0,
+            "temperature": 5.0,
+            "start": 1.0,
+            "activation": "relu",
+            "scale": 1.0,
+        },
     }
     training = {
         "epochs": 1,

@@ -40,4 +40,6 @@ export const adapters = {
   dualLora: (options: Options<"dualLora"> = {}) => ({ kind: "dualLora", ...options }) satisfies KindInput,
   /** A LoRA that a small hyper-network makes from the task's learned embedding; source: arXiv 2506.24063. */
   generated: (options: Options<"generated"> = {}) => ({ kind: "generated", ...options }) satisfies KindInput,
+  /** m MLP(x) + s W_up f(W_down x): tokens skip the MLP where a dispatcher closes them; source: arXiv 2403.11808. */
+  tokenGate: (options: Options<"tokenGate"> = {}) => ({ kind: "tokenGate", ...options }) satisfies KindInput,
 };

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from espalier_runtime.adapters.base import Hook, Reads
+from espalier_runtime.adapters.base import Adapter, Hook, Reads
+from espalier_runtime.adapters.tokens import Tokens
 
 
 class Attachable(Protocol):
@@ -26,13 +28,16 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
     """Within the context the hooked modules give h' for h; after it the model is itself bit for bit.
 
     At one module every `before` works on its input in turn; every `after` is given the input as it came and the site's
-    own outputs, those that read an input first. Whatever comes later sees what the earlier ones made of it.
+    own outputs, those that read an input first. Whatever comes later sees what the earlier ones made of it. Outer
+    hooks enclose all these.
     """
     by_module: dict[str, list[Hook]] = defaultdict(list)
-    for member in sorted(members, key=lambda member: member.reads):
+    ordered = sorted(members, key=lambda member: member.reads)
+    for member in ordered:
         for hook in member.hooks():
             by_module[hook.site.module].append(hook)
     touched: list[nn.Module] = []
+    listening = _listen(model, ordered) if any(hook.outer for hooks in by_module.values() for hook in hooks) else None
     try:
         for path, hooks in by_module.items():
             module = model.get_submodule(path)
@@ -45,21 +50,41 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
     finally:
         for module in touched:
             del module.forward
+        if listening is not None:
+            listening.remove()
+
+
+def _listen(model: nn.Module, members: Iterable[Attachable]) -> RemovableHandle:
+    """Lets the members know the tokens of each forward of `model`."""
+    tokens = Tokens()
+    for member in members:
+        if isinstance(member, Adapter):
+            member.tokens = tokens
+    return model.register_forward_pre_hook(lambda _, args, kwargs: tokens.hear(args, kwargs), with_kwargs=True)
 
 
 def _adapted(frozen: Callable[..., object], hooks: list[Hook]) -> Callable[..., object]:
-    befores = [hook.before for hook in hooks if hook.before is not None]
-    afters = [(hook.site, hook.after) for hook in hooks if hook.after is not None]
+    inner, outer = [hook for hook in hooks if not hook.outer], [hook for hook in hooks if hook.outer]
 
     def forward(x: Tensor, *args: object, **kwargs: object) -> object:
-        entering = x
-        for before in befores:
-            entering = before(entering)
-        output = frozen(entering, *args, **kwargs)
+        came = _before(outer, x)
+        output = frozen(_before(inner, came), *args, **kwargs)
         h = output[0] if isinstance(output, tuple) else output
         assert isinstance(h, Tensor)
-        for site, after in afters:
-            h = site.put(h, after(x, site.take(h)))
+        h = _after(outer, x, _after(inner, came, h))
         return (h, *output[1:]) if isinstance(output, tuple) else h
 
     return forward
+
+
+def _before(hooks: list[Hook], x: Tensor) -> Tensor:
+    for hook in hooks:
+        x = x if hook.before is None else hook.before(x)
+    return x
+
+
+def _after(hooks: list[Hook], x: Tensor, h: Tensor) -> Tensor:
+    for hook in hooks:
+        if hook.after is not None:
+            h = hook.site.put(h, hook.after(x, hook.site.take(h)))
+    return h

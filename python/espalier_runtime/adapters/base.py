@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from espalier_runtime.adapters.tokens import Tokens
 from espalier_runtime.backbone.sites import Site
 
 #: What a kind reads: the sub-block's input, the adapted module's input, or its output. Hooks run in this order.
@@ -30,11 +31,15 @@ Chunks = Sequence[tuple[int, int]]
 
 
 class Hook(NamedTuple):
-    """What is done at one module: `before` gives x' for its input x, `after` gives h' for x and its output h."""
+    """What is done at one module: `before` gives x' for its input x, `after` gives h' for x and its output h.
+
+    `outer`: it encloses the module's other hooks, which then see what its `before` lets through.
+    """
 
     site: Site
     before: Callable[[Tensor], Tensor] | None = None
     after: Callable[[Tensor, Tensor], Tensor] | None = None
+    outer: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +94,14 @@ class Adapter(nn.Module):
     `gates` z of the current batch: None for all open, else of a shape that broadcasts with (batch, seq, units).
     `task` e of the current batch, one-hot: None where all rows are of the first task, else of a shape that broadcasts
     with (batch, seq, tasks). Where rows lie one after the other, batch is 1 and seq counts the tokens of all.
+    `tokens` of the current batch, where something attached beside it runs for some of them only.
     """
 
     #: For each parameter, which of its dimensions counts units.
     unit_dimensions: ClassVar[Mapping[str, int]]
     gates: Tensor | None
     task: Tensor | None
+    tokens: Tokens | None
 
     def __init__(self, kind: AdapterKind, site: Site, chunks: Chunks) -> None:
         super().__init__()
@@ -104,6 +111,7 @@ class Adapter(nn.Module):
         self.indices = [unit for start, size in chunks for unit in range(start, start + size)]
         self.gates = None
         self.task = None
+        self.tokens = None
         self._entered: Tensor | None = None
 
     def hooks(self) -> list[Hook]:
@@ -130,13 +138,25 @@ class Adapter(nn.Module):
 
     def open_units(self, values: Tensor) -> Tensor | None:
         """z as it broadcasts with `values` (batch, seq, units or width); None for all open."""
-        return None if self.gates is None else _beside(values, self.gates)
+        return None if self.gates is None else self._beside(values, self.gates)
 
     def own_task(self, values: Tensor) -> Tensor:
         """e as it broadcasts with `values` but for its last dimension, (..., tasks)."""
         if self.task is None:
             return functional.one_hot(torch.tensor(0, device=values.device), self.kind.tasks).to(values.dtype)
-        return _beside(values, self.task)
+        return self._beside(values, self.task)
+
+    def _beside(self, values: Tensor, of_rows: Tensor) -> Tensor:
+        """What rows have, (batch, 1, columns), as it broadcasts with `values` (batch, seq, width).
+
+        A model may lay the rows of a batch one after the other, as OPT's MLP does: `values` (batch * seq, width).
+        """
+        of_rows = of_rows.to(values.dtype)
+        if self.tokens is not None and self.tokens.kept is not None:
+            return self.tokens.of_kept(of_rows).view(*values.shape[:-1], of_rows.shape[-1])
+        if values.dim() == of_rows.dim():
+            return of_rows
+        return of_rows.expand(len(of_rows), values.shape[0] // len(of_rows), -1).flatten(0, 1)
 
     def penalty(self) -> Tensor | None:
         """What the kind adds to the loss, a number; None where it adds nothing."""
@@ -157,17 +177,6 @@ class Adapter(nn.Module):
         for name, parameter in self.named_parameters():
             dimension = self.unit_dimensions[name]
             parameter.index_copy_(dimension, units, theirs[name].index_select(dimension, source_units))
-
-
-def _beside(values: Tensor, of_rows: Tensor) -> Tensor:
-    """What rows have, (batch, 1, columns), as it broadcasts with `values` (batch, seq, width).
-
-    A model may lay the rows of a batch one after the other, as OPT's MLP does: `values` (batch * seq, width).
-    """
-    of_rows = of_rows.to(values.dtype)
-    if values.dim() == of_rows.dim():
-        return of_rows
-    return of_rows.expand(len(of_rows), values.shape[0] // len(of_rows), -1).flatten(0, 1)
 
 
 def entry_of(site: Site) -> Site:

@@ -15,6 +15,7 @@ from espalier_runtime.adapters.lora import lora
 from espalier_runtime.adapters.multi_head_parallel import multi_head_parallel
 from espalier_runtime.adapters.parallel import parallel
 from espalier_runtime.adapters.tarp import tarp
+from espalier_runtime.adapters.token_gate import token_gate
 from espalier_runtime.adapters.u_tuning import u_tuning
 from espalier_runtime.adapters.unfolded import unfolded
 from espalier_runtime.adapters.vectors import BITFIT, IA3, KERNEL_SCALE, NORM_TUNING
@@ -37,6 +38,7 @@ KindSpec = (
     | contract.StochGraspKind
     | contract.DualLoraKind
     | contract.GeneratedKind
+    | contract.TokenGateKind
 )
 
 
@@ -78,3 +80,5 @@ def kind_of(spec: KindSpec, tasks: int = 1) -> AdapterKind:
             return dual_lora(spec, tasks)
         case contract.GeneratedKind():
             return generated(spec, tasks)
+        case contract.TokenGateKind():
+            return token_gate(spec)

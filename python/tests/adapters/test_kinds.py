@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import states, tiny
+from conftest import inputs, states, tiny
 from problems import budgeted, problem
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.backbone.inputs import Inputs
+from espalier_runtime.backbone.layout import Packed, Padded
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.export.merged import _affine
 from espalier_runtime.search.methods import Method, find_structure
@@ -29,6 +31,16 @@ def space(slots: list[str], *kinds: dict[str, object], layers: list[int] | None 
 
 
 WIDTHS: dict[str, object] = {"sizes": [2, 6], "activation": "gelu"}
+TOKEN_GATE: dict[str, object] = {
+    "kind": "tokenGate",
+    "size": 3,
+    "ratio": 0.5,
+    "weight": 2.0,
+    "temperature": 5.0,
+    "start": 0.5,
+    "activation": "relu",
+    "scale": 1.0,
+}
 KINDS: dict[str, dict[str, object]] = {
     "lora": space(["attention", "mlp"], {"kind": "lora", "ranks": [1, 2, 4], "scale": 2.0}),
     "bottleneck": space(["attention", "mlp", "block"], {"kind": "bottleneck", **WIDTHS, "scale": 1.0}),
@@ -56,6 +68,16 @@ KINDS: dict[str, dict[str, object]] = {
     ),
     "dualLora": space(["attention", "mlp"], {"kind": "dualLora", "ranks": [1, 3], "scale": 2.0, "orthogonality": 0.1}),
     "generated": space(["attention", "mlp"], {"kind": "generated", "ranks": [1, 3], "embedding": 2, "scale": 2.0}),
+    "tokenGate": space(["mlp"], TOKEN_GATE),
+    "tokenGate and others in the MLP": space(
+        ["mlp"],
+        TOKEN_GATE,
+        {"kind": "lora", "ranks": [2], "scale": 2.0},
+        {"kind": "bottleneck", "sizes": [4], "activation": "relu", "scale": 0.5},
+        {"kind": "parallel", "sizes": [4], "activation": "relu"},
+        {"kind": "dualLora", "ranks": [2], "scale": 2.0, "orthogonality": 0.1},
+        layers=[1, 2],
+    ),
     "lora and bottleneck": space(
         ["attention", "mlp"],
         {"kind": "lora", "ranks": [2], "scale": 2.0},
@@ -186,6 +208,24 @@ def test_each_row_of_a_mixed_batch_runs_under_its_own_gates(some_family: str, sp
         for row in range(3):
             pool.use(gates[row].expand(3, -1))
             torch.testing.assert_close(mixed[row], states(backbone)[row], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("packing_family", ["bert", "gpt2", "llama", "opt"])
+def test_rows_one_after_the_other_are_adapted_as_padded_ones(packing_family: str, spec: contract.Space) -> None:
+    backbone, space, pool = make(packing_family, spec)
+    randomise(pool)
+    gates = (torch.rand(3, len(space.candidates), generator=torch.Generator().manual_seed(3)) < 0.7).float()
+    ids, mask = inputs()
+    lengths = mask.sum(1).tolist()
+    below, after = Padded(mask), Packed.of(lengths, ids.device)
+    rows = [row[:length] for row, length in zip(ids, lengths, strict=True)]
+    with torch.no_grad(), pool.attached(backbone.model):
+        pool.use(gates, layout=below)
+        wanted = below.rows(backbone.states(Inputs(below, ids)))
+        pool.use(gates, layout=after)
+        found = after.rows(backbone.states(Inputs(after, after.lay(rows))))
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_saves_and_reloads_exactly(some_family: str, spec: contract.Space, tmp_path: Path) -> None:

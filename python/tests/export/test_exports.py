@@ -49,7 +49,7 @@ def test_every_format_predicts_what_the_run_predicts_head_included(
 
 
 def test_onnx_runs_in_onnxruntime_with_the_outputs_of_pytorch(tmp_path: Path, minilm: Backbone) -> None:
-    given, directory = planted(tmp_path / "run", minilm, "lora", "bottleneck")
+    given, directory = planted(tmp_path / "run", minilm, "lora", "bottleneck", "tokenGate")
     (made,) = export_trial(given, directory, "onnx", task="intent", backbone=minilm)
     assert made.max_difference < 1e-4
     folder = Path(made.path)

@@ -117,6 +117,18 @@ export const GeneratedKindSchema = z
     scale: scale(2).describe("s in h + s b_t a_t' x"),
   })
   .meta({ id: "GeneratedKind" });
+export const TokenGateKindSchema = z
+  .strictObject({
+    kind: z.literal("tokenGate"),
+    size: z.int().min(1).max(4096).default(8).describe("width of the adapter that skipped tokens pass through"),
+    ratio: z.number().min(0).max(1).default(0.5).describe("share of the tokens that are to go through the MLP"),
+    weight: z.number().min(0).default(2).describe("of the term (share - ratio)^2, for each site"),
+    temperature: z.number().positive().default(5).describe("of the sigmoid whose gradient the bits have"),
+    start: z.number().positive().default(3).describe("b at first, above 0: nothing is skipped"),
+    activation: activation("relu"),
+    scale: scale(1).describe("s in m MLP(x) + s W_up f(W_down x)"),
+  })
+  .meta({ id: "TokenGateKind" });
 
 export const KindSchema = z
   .discriminatedUnion("kind", [
@@ -137,6 +149,7 @@ export const KindSchema = z
     StochGraspKindSchema,
     DualLoraKindSchema,
     GeneratedKindSchema,
+    TokenGateKindSchema,
   ])
   .meta({ id: "Kind" });
 
@@ -159,6 +172,7 @@ export const kindNames = [
   "stochGrasp",
   "dualLora",
   "generated",
+  "tokenGate",
 ] as const satisfies readonly KindName[];
 export const KindNameSchema = z.enum(kindNames).meta({ id: "KindName" });
 

@@ -655,6 +655,273 @@ class SaliencyMethod(BaseModel):
     ] = 16
 
 
+class FisherMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["fisher"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    fit: Annotated[
+        Literal["retrain", "continue"],
+        Field(
+            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+        ),
+    ] = "retrain"
+    rows: Annotated[
+        int,
+        Field(description="training rows a task that are read, one at a time", ge=1),
+    ] = 64
+
+
+class EvaMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["eva"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    fit: Annotated[
+        Literal["retrain", "continue"],
+        Field(
+            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+        ),
+    ] = "retrain"
+    rows: Annotated[
+        int,
+        Field(description="training rows a task that are read, one at a time", ge=1),
+    ] = 64
+
+
+class SoraMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["sora"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    fit: Annotated[
+        Literal["retrain", "continue"],
+        Field(
+            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+        ),
+    ] = "retrain"
+    epochs: Annotated[
+        float | None,
+        Field(
+            description="passes over the data; null: as many as training.epochs", gt=0.0
+        ),
+    ] = None
+    gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="gateLearningRate", description="learning rate of the gates", gt=0.0
+        ),
+    ] = 0.05
+    warmup: Annotated[
+        float,
+        Field(description="share of the steps before gates are shrunk", ge=0.0, le=1.0),
+    ] = 0.1
+    budget_reached: Annotated[
+        float,
+        Field(
+            alias="budgetReached",
+            description="share of the steps after which the open gates cost the budget",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.6
+
+
+class LearnableRankMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["learnableRank"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    fit: Annotated[
+        Literal["retrain", "continue"],
+        Field(
+            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+        ),
+    ] = "retrain"
+    epochs: Annotated[
+        float | None,
+        Field(
+            description="passes over the data; null: as many as training.epochs", gt=0.0
+        ),
+    ] = None
+    gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="gateLearningRate",
+            description="learning rate of the ranks, in chunks",
+            gt=0.0,
+        ),
+    ] = 0.05
+    task_gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="taskGateLearningRate",
+            description="learning rate of what sets a task's ranks apart; 0: all tasks share one structure",
+            ge=0.0,
+        ),
+    ] = 0.005
+    temperature: Annotated[
+        tuple[float, float], Field(description="tau at the first and at the last step")
+    ]
+    budget_reached: Annotated[
+        float,
+        Field(
+            alias="budgetReached",
+            description="share of the steps after which B(step) has come down to the budget",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.6
+    noise: Annotated[
+        bool, Field(description="true: chunks are open by chance, as in budgeted")
+    ] = False
+
+
+class TamsMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["tams"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    fit: Annotated[
+        Literal["retrain", "continue"],
+        Field(
+            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+        ),
+    ] = "retrain"
+    epochs: Annotated[
+        float | None,
+        Field(
+            description="passes over the data; null: as many as training.epochs", gt=0.0
+        ),
+    ] = None
+    gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="gateLearningRate",
+            description="learning rate of the logits that tasks share",
+            gt=0.0,
+        ),
+    ] = 0.05
+    task_gate_learning_rate: Annotated[
+        float,
+        Field(
+            alias="taskGateLearningRate",
+            description="learning rate of the controller",
+            gt=0.0,
+        ),
+    ] = 0.005
+    temperature: Annotated[
+        tuple[float, float], Field(description="tau at the first and at the last step")
+    ]
+    budget_reached: Annotated[
+        float,
+        Field(
+            alias="budgetReached",
+            description="share of the steps after which B(step) has come down to the budget",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.6
+    noise: Annotated[
+        bool, Field(description="false: z = p instead of a Bernoulli draw")
+    ] = True
+    width: Annotated[
+        int, Field(description="of the controller's hidden layer", ge=1)
+    ] = 32
+    controller: Annotated[
+        str | None,
+        Field(
+            description="an earlier trial of tams, its folder or RUN/TRIAL: its controller proposes the structure for these tasks, and nothing is searched",
+            min_length=1,
+        ),
+    ] = None
+
+
 class TopLayersMethod(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2570,6 +2837,10 @@ class RaceMethod(BaseModel):
             | PaperMethod
             | ImportanceMethod
             | SaliencyMethod
+            | FisherMethod
+            | EvaMethod
+            | SoraMethod
+            | LearnableRankMethod
             | UniformMethod
             | TopLayersMethod
             | RandomMethod
@@ -2621,6 +2892,11 @@ class Plan(BaseModel):
             | PaperMethod
             | ImportanceMethod
             | SaliencyMethod
+            | FisherMethod
+            | EvaMethod
+            | SoraMethod
+            | LearnableRankMethod
+            | TamsMethod
             | FromMethod
             | RaceMethod
             | UniformMethod

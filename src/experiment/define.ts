@@ -74,6 +74,17 @@ export const search = {
     ({ method: "importance", ...options }) satisfies MethodInput,
   /** No training: the loss gradient at each candidate's place, then a greedy fill. */
   saliency: (options: MethodOptions<"saliency"> = {}) => ({ method: "saliency", ...options }) satisfies MethodInput,
+  /** No training: the empirical Fisher information at each candidate's place, row by row (after arXiv 2111.09839). */
+  fisher: (options: MethodOptions<"fisher"> = {}) => ({ method: "fisher", ...options }) satisfies MethodInput,
+  /** No training and no labels: the variance of what each candidate reads, after EVA (arXiv 2410.07170). */
+  eva: (options: MethodOptions<"eva"> = {}) => ({ method: "eva", ...options }) satisfies MethodInput,
+  /** Gates shrunk to zero by soft thresholds that meet a falling budget, after SoRA (arXiv 2311.11696). */
+  sora: (options: MethodOptions<"sora"> = {}) => ({ method: "sora", ...options }) satisfies MethodInput,
+  /** One learned rank a place; the ranks spend the budget exactly at every step (after arXiv 2606.04325). */
+  learnableRank: (options: MethodOptions<"learnableRank"> = {}) =>
+    ({ method: "learnableRank", ...options }) satisfies MethodInput,
+  /** A controller makes each task's gates from what the backbone says of its rows, also an unseen task's (arXiv 2207.03509). */
+  tams: (options: MethodOptions<"tams"> = {}) => ({ method: "tams", ...options }) satisfies MethodInput,
   /**
    * The proposals of other methods and the structures a person would pick, each at several learning rates, against each other in
    * short fits; its cost is bounded. It gives the structure and the learning rate to use.

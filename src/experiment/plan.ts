@@ -27,6 +27,7 @@ export function planExperiment(
   const methods = experiment.methods.map((method) => ({
     ...method,
     ...(method.method === "from" ? { structure: absolute(method.structure) } : {}),
+    ...(method.method === "tams" && method.controller !== null ? { controller: absolute(method.controller) } : {}),
     name: method.name ?? method.method,
   }));
   const seeds = typeof experiment.seeds === "number" ? [...Array(experiment.seeds).keys()] : experiment.seeds;

@@ -84,3 +84,10 @@ test("the quickstart is the job that the README describes", () => {
   expect(plan.methods.map((method) => method.name)).toEqual(["budgeted", "head", "uniform", "random", "topLayers"]);
   expect(plan.seeds).toEqual([0, 1, 2]);
 });
+
+test("structures and controllers of earlier runs are found from the experiment's folder", () => {
+  const methods = [search.from("runs/a/budgeted-seed0"), search.tams({ controller: "runs/a/tams-seed0" })];
+  const plan = planExperiment({ ...experiment, methods }, { baseFolder: "/home/me/study" });
+  expect(plan.methods[0]).toMatchObject({ structure: "/home/me/study/runs/a/budgeted-seed0" });
+  expect(plan.methods[1]).toMatchObject({ controller: "/home/me/study/runs/a/tams-seed0" });
+});

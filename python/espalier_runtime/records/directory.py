@@ -87,6 +87,8 @@ class TrialDirectory:
         self.structure = root / "structure.json"
         #: What ran against what in a race, and how it was decided.
         self.race = root / "race.json"
+        #: What proposed the structure, where a controller did, and can propose others.
+        self.controller = root / "controller.safetensors"
         self.adapter = root / "adapter"
         self.checkpoint = root / "checkpoint"
         self.predictions = root / "predictions.parquet"

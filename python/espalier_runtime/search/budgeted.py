@@ -15,9 +15,10 @@ from torch import Tensor
 from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
 from espalier_runtime.search.learned import learn_structure
-from espalier_runtime.search.logit_gates import LogitGates
+from espalier_runtime.search.logit_gates import LogitGates, Logits
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.budget import spend, spent
+from espalier_runtime.structure.gates import GateLogits
 from espalier_runtime.structure.schedule import budget_at, geometric
 
 
@@ -29,11 +30,13 @@ class BudgetedGates(LogitGates):
         tasks: int,
         costs: Tensor,
         budget: int | None,
-        spec: contract.BudgetedMethod,
+        spec: contract.BudgetedMethod | contract.LearnableRankMethod | contract.TamsMethod,
         seed: int,
         start: Tensor | None = None,
+        logits: Logits | None = None,
     ) -> None:
-        super().__init__(tasks, costs, spec, start)
+        """`logits` default to one a task and candidate, which begins at `start` (tasks, candidates), or at zero."""
+        super().__init__(logits or GateLogits(tasks, len(costs), start), costs.device, spec)
         self._costs, self._budget, self._spec = costs, budget, spec
         self._generator = torch.Generator().manual_seed(seed)
         self._p = torch.empty(0)

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
+from espalier_runtime.search.learned import train_and_fill
 from espalier_runtime.search.problem import Found, GateHistory, SearchProblem
 from espalier_runtime.structure.costs import Parameters
 from espalier_runtime.structure.limits import Limit, Limits
 from espalier_runtime.structure.schedule import budget_at
 from espalier_runtime.structure.space import Space
-from espalier_runtime.structure.structure import harden
 
 
 class ImportanceGates:
@@ -80,9 +80,4 @@ class ImportanceGates:
 def search_importance(problem: SearchProblem, spec: contract.ImportanceMethod, name: str) -> Found:
     """Trains all candidates under a falling budget, then fills it by score."""
     gates = ImportanceGates(len(problem.tasks), problem.space, problem.budget, spec, problem.backbone.device)
-    model = problem.model()
-    done = problem.train(model, gates, spec.epochs, history=gates.history)
-    gates.history.check(name)
-    scores = gates.scores()
-    structure = harden(scores, problem.space, problem.limits, problem.tasks, name, worth=scores.amax(0))
-    return Found(structure, model, gates.history, len(done.losses), done.step_ms)
+    return train_and_fill(problem, gates, spec.epochs, name, worth=lambda scores: scores.amax(0))

@@ -1,8 +1,11 @@
-"""What the searches that learn gates by gradient share: train, check, and fill the budget by the final scores."""
+"""What the searches that train under gates share: train, check, and fill the budget by the final scores."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.search.ablation import check_cut
@@ -12,6 +15,26 @@ from espalier_runtime.search.routed import RoutedGates, routed
 from espalier_runtime.structure.gates import Gates, KeptGates
 from espalier_runtime.structure.routing import harden_routes
 from espalier_runtime.structure.structure import harden
+
+
+def train_and_fill(
+    problem: SearchProblem,
+    gates: LearnedGates,
+    epochs: float | None,
+    name: str,
+    worth: Callable[[Tensor], Tensor] | None = None,
+) -> Found:
+    """Trains every candidate of the space under `gates`, then fills the budget by their scores (tasks, candidates).
+
+    `worth` says what the scores make a candidate worth to a fill, (candidates,), where that is not as in `harden`.
+    """
+    model = problem.model()
+    done = problem.train(model, gates, epochs, history=gates.history)
+    gates.history.check(name)
+    scores = gates.scores().cpu()
+    value = None if worth is None else worth(scores)
+    structure = harden(scores, problem.space, problem.limits, problem.tasks, name, worth=value)
+    return Found(structure, model, gates.history, len(done.losses), done.step_ms)
 
 
 def learn_structure(

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.search.problem import GateHistory
-from espalier_runtime.structure.gates import GateLogits
+
+#: The methods of such gates.
+Spec = contract.BudgetedMethod | contract.PaperMethod | contract.LearnableRankMethod | contract.TamsMethod
+
+
+class Logits(Protocol):
+    """A module that gives the logits, (tasks, candidates), and an optimiser of what it makes them from.
+
+    It has a rate for what tasks share, and one for what sets them apart.
+    """
+
+    def __call__(self) -> Tensor: ...
+
+    def to(self, device: torch.device) -> Logits: ...
+
+    def optimiser(self, learning_rate: float, task_learning_rate: float) -> torch.optim.Optimizer: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 class LogitGates:
     """A search's gates are values of its `logits`; `history` tells what they were."""
 
-    def __init__(
-        self,
-        tasks: int,
-        costs: Tensor,
-        spec: contract.BudgetedMethod | contract.PaperMethod,
-        start: Tensor | None,
-    ) -> None:
-        """`costs` (candidates,); the logits start at `start` (tasks, candidates), or at zero."""
-        self.logits = GateLogits(tasks, len(costs), start).to(costs.device)
+    def __init__(self, logits: Logits, device: torch.device, spec: Spec) -> None:
+        self.logits = logits.to(device)
         self.history = GateHistory()
         self._optimiser = self.logits.optimiser(spec.gate_learning_rate, spec.task_gate_learning_rate)
 

@@ -14,13 +14,14 @@ from espalier_runtime import contract
 from espalier_runtime.search.learned import learn_structure
 from espalier_runtime.search.logit_gates import LogitGates
 from espalier_runtime.search.problem import Found, SearchProblem
+from espalier_runtime.structure.gates import GateLogits
 
 
 class PaperGates(LogitGates):
     """Gates of the training loop: deterministic, never budgeted."""
 
     def __init__(self, tasks: int, costs: Tensor, spec: contract.PaperMethod, start: Tensor | None = None) -> None:
-        super().__init__(tasks, costs, spec, start)
+        super().__init__(GateLogits(tasks, len(costs), start), costs.device, spec)
         self._weights = costs / costs.sum() / tasks
         self._spec = spec
         self._z = torch.empty(0)

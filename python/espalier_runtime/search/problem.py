@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head
@@ -80,6 +80,12 @@ class SearchProblem:
         pool = AdapterPool((*kept, *self.space.candidates), self.space.kinds, self.seed)
         model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling)
         return model.to(self.backbone.device)
+
+    def sample(self, task: int, count: int) -> list[int]:
+        """`count` rows of a task, drawn by the seed, or all where there are fewer."""
+        rows = self.corpus.of_task(task)
+        generator = torch.Generator().manual_seed(self.seed)
+        return [rows[place] for place in torch.randperm(len(rows), generator=generator)[:count].tolist()]
 
     def without(self, rows: Sequence[int]) -> SearchProblem:
         """The problem of one who knows nothing of the corpus' `rows`: neither weights nor heads see them."""
@@ -185,7 +191,8 @@ class LearnedGates(Gates, Protocol):
 class Found:
     """A structure, and for a search that trained, its weights and history over the candidates `searched`.
 
-    `learning_rate`: what the structure is to be fitted at, where the search chose that too; `race`: how it was chosen.
+    `learning_rate`: what the structure is to be fitted at, where the search chose that too; `race`: how it was chosen;
+    `controller`: what proposed it, and can propose others.
     """
 
     structure: Structure
@@ -197,3 +204,4 @@ class Found:
     searched: tuple[Candidate, ...] | None = None
     learning_rate: float | None = None
     race: contract.Race | None = None
+    controller: nn.Module | None = None

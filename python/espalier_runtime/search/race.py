@@ -38,6 +38,10 @@ Proposal = (
     | contract.PaperMethod
     | contract.ImportanceMethod
     | contract.SaliencyMethod
+    | contract.FisherMethod
+    | contract.EvaMethod
+    | contract.SoraMethod
+    | contract.LearnableRankMethod
     | contract.UniformMethod
     | contract.TopLayersMethod
     | contract.RandomMethod

@@ -39,9 +39,9 @@ class RaceCost:
 
     def expected(self, method: object) -> float:
         """What the search of a proposal that trains will cost, in fits."""
-        if not isinstance(method, contract.BudgetedMethod | contract.PaperMethod | contract.ImportanceMethod):
+        if not hasattr(method, "epochs"):
             return 0.0
-        return (method.epochs or self._epochs) / self._epochs * _batches(method)
+        return float((method.epochs or self._epochs) / self._epochs * _batches(method))
 
     def searched(self, method: object, steps: int) -> None:
         """A proposal's search took so many steps."""

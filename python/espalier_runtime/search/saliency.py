@@ -6,7 +6,7 @@ the sum of their singular values. A chunk of units [start, start + size) is wort
 
     s * |f'(0)| * (sigma_start + ... + sigma_(start+size-1)) / parameters
 
-with s the kind's scale. For the ReLU, f'(0) is taken as the mean of its two sides.
+with s the kind's scale.
 
 A kind of another form is attached itself, and a candidate is worth |dL/dw| / parameters, w all its parameters at init:
 along the gradient, a change of norm 1 gains that much. The two measures agree in kind, not in size: where kinds of both
@@ -25,13 +25,10 @@ from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter
 from espalier_runtime.adapters.fused import FusedKind
 from espalier_runtime.backbone.sites import Site
-from espalier_runtime.errors import TrialError
+from espalier_runtime.search.probes import Place, fill, per_parameter, slope, split
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.pool import AdapterPool
-from espalier_runtime.structure.structure import harden
 from espalier_runtime.training.model import AdaptedModel
-
-SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0, "softmax": 1.0}
 
 
 class Probe(Adapter):
@@ -54,44 +51,21 @@ def search_saliency(problem: SearchProblem, spec: contract.SaliencyMethod, name:
         gradients, norms, batches = _probe_gradients(problem, spec, task)
         steps += batches
         values.append(candidate_values(problem, gradients, norms))
-    scores = torch.stack(values)
-    if float(scores.sum()) == 0.0:
-        raise TrialError(f"{name}: the loss has no gradient at any site", mend="Look for labels that are all equal.")
-    scores = scores / scores.sum(1, keepdim=True).clamp_min(1e-30)
-    return Found(harden(scores, problem.space, problem.limits, problem.tasks, name), steps=steps)
+    return fill(problem, torch.stack(values), name, steps, "the loss has no gradient at any site")
 
 
-def candidate_values(
-    problem: SearchProblem, gradients: dict[tuple[str, str], Tensor], norms: dict[str, float]
-) -> Tensor:
+def candidate_values(problem: SearchProblem, gradients: dict[Place, Tensor], norms: dict[str, float]) -> Tensor:
     """The module's formulas, (candidates,), from G of each (site, kind) and |dL/dw| of each other candidate's id."""
     sigmas = {place: torch.linalg.svdvals(gradient) for place, gradient in gradients.items()}
-    values = []
-    for candidate in problem.space.candidates:
-        kind = problem.space.kinds[candidate.kind]
-        if isinstance(kind, FusedKind):
-            sigma = sigmas[candidate.site.name, candidate.kind]
-            worth = float(sigma[candidate.start : candidate.start + candidate.size].sum())
-            worth *= kind.scale * SLOPE_AT_ZERO[kind.activation]
-        else:
-            worth = norms[candidate.id]
-        values.append(worth / candidate.parameters)
-    return torch.tensor(values, dtype=torch.float64)
+    return per_parameter(problem, sigmas, norms, slope)
 
 
 def _probe_gradients(
     problem: SearchProblem, spec: contract.SaliencyMethod, task: int
-) -> tuple[dict[tuple[str, str], Tensor], dict[str, float], int]:
-    kinds = problem.space.kinds
-    probes: dict[tuple[str, str], Probe] = {}
-    others = []
-    for candidate in problem.space.candidates:
-        kind = kinds[candidate.kind]
-        if isinstance(kind, FusedKind):
-            probes[candidate.site.name, candidate.kind] = Probe(candidate.site, kind).to(problem.backbone.device)
-        else:
-            others.append(candidate)
-    pool = AdapterPool(others, kinds, problem.seed)
+) -> tuple[dict[Place, Tensor], dict[str, float], int]:
+    places, others = split(problem)
+    probes = {place: Probe(*found).to(problem.backbone.device) for place, found in places.items()}
+    pool = AdapterPool(others, problem.space.kinds, problem.seed)
     # The frozen model's loss has no gradient under a head of zeros.
     model = AdaptedModel(problem.backbone, pool, problem.new_heads(probe=True), problem.training.pooling)
     model.to(problem.backbone.device)

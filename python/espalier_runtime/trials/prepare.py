@@ -14,6 +14,7 @@ from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head, balanced, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
+from espalier_runtime.search.controller import read_controller
 from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Space, build_space
@@ -143,6 +144,9 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
         if isinstance(method, contract.FromMethod):
             names = [task.name for task in tasks]
             adopt(method, backbone.sites, space, limits, names, str(method.name or method.method))
+        if isinstance(method, contract.TamsMethod) and method.controller is not None:
+            ids = [candidate.id for candidate in space.candidates]
+            read_controller(Path(method.controller), ids, backbone.fingerprint, str(method.name or method.method))
     warnings = [text for task in tasks for text in task.warnings]
     warnings += [
         f'task "{task.name}": there is no test split, so validation is the evaluation split'

@@ -7,6 +7,7 @@ from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.tables import write_table
+from espalier_runtime.search.controller import Controller, write_controller
 from espalier_runtime.search.problem import Found
 from espalier_runtime.structure.structure import to_record
 from espalier_runtime.training.evaluate import Predictions
@@ -93,6 +94,9 @@ def write_trial(
         structure = to_record(found.structure, prepared.backbone, prepared.space)
         write_json(directory.structure, structure.model_dump(by_alias=True))
         native.save(directory.adapter, _card(prepared, structure), fitted.model)
+        if isinstance(found.controller, Controller):
+            ids = [candidate.id for candidate in prepared.space.candidates]
+            write_controller(found.controller, ids, prepared.backbone.fingerprint, directory.controller)
         if found.race is not None:
             write_json(directory.race, found.race.model_dump(by_alias=True))
     write_json(directory.result, result.model_dump(by_alias=True))

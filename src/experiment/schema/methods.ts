@@ -93,6 +93,63 @@ export const SaliencyMethodSchema = z
     batches: count.default(16).describe("batches a task whose loss gradients are read"),
   })
   .meta({ id: "SaliencyMethod" });
+const probedRows = count.default(64).describe("training rows a task that are read, one at a time");
+export const FisherMethodSchema = z
+  .strictObject({ method: z.literal("fisher"), ...searchFields, rows: probedRows })
+  .meta({ id: "FisherMethod" });
+export const EvaMethodSchema = z
+  .strictObject({ method: z.literal("eva"), ...searchFields, rows: probedRows })
+  .meta({ id: "EvaMethod" });
+export const SoraMethodSchema = z
+  .strictObject({
+    method: z.literal("sora"),
+    ...trainedSearchFields,
+    gateLearningRate: z.number().positive().default(0.05).describe("learning rate of the gates"),
+    warmup: share.default(0.1).describe("share of the steps before gates are shrunk"),
+    budgetReached: share.default(0.6).describe("share of the steps after which the open gates cost the budget"),
+  })
+  .meta({ id: "SoraMethod" });
+/** What the searches share that spend the budget exactly with gates from fewer numbers than candidates. */
+const annealedFields = {
+  temperature: z
+    .tuple([z.number().positive(), z.number().positive()])
+    .default([1, 0.25])
+    .describe("tau at the first and at the last step"),
+  budgetReached: share.default(0.6).describe("share of the steps after which B(step) has come down to the budget"),
+};
+export const LearnableRankMethodSchema = z
+  .strictObject({
+    method: z.literal("learnableRank"),
+    ...trainedSearchFields,
+    gateLearningRate: z.number().positive().default(0.05).describe("learning rate of the ranks, in chunks"),
+    taskGateLearningRate: z
+      .number()
+      .min(0)
+      .default(0.005)
+      .describe("learning rate of what sets a task's ranks apart; 0: all tasks share one structure"),
+    ...annealedFields,
+    noise: z.boolean().default(false).describe("true: chunks are open by chance, as in budgeted"),
+  })
+  .meta({ id: "LearnableRankMethod" });
+export const TamsMethodSchema = z
+  .strictObject({
+    method: z.literal("tams"),
+    ...trainedSearchFields,
+    gateLearningRate: z.number().positive().default(0.05).describe("learning rate of the logits that tasks share"),
+    taskGateLearningRate: z.number().positive().default(0.005).describe("learning rate of the controller"),
+    ...annealedFields,
+    noise: z.boolean().default(true).describe("false: z = p instead of a Bernoulli draw"),
+    width: count.default(32).describe("of the controller's hidden layer"),
+    controller: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe(
+        "an earlier trial of tams, its folder or RUN/TRIAL: its controller proposes the structure for these tasks, and nothing is searched",
+      ),
+  })
+  .meta({ id: "TamsMethod" });
 export const FromMethodSchema = z
   .strictObject({
     method: z.literal("from"),
@@ -141,6 +198,10 @@ export const ProposalSchema = z
     PaperMethodSchema,
     ImportanceMethodSchema,
     SaliencyMethodSchema,
+    FisherMethodSchema,
+    EvaMethodSchema,
+    SoraMethodSchema,
+    LearnableRankMethodSchema,
     UniformMethodSchema,
     TopLayersMethodSchema,
     RandomMethodSchema,
@@ -190,6 +251,11 @@ export const MethodSchema = z
     PaperMethodSchema,
     ImportanceMethodSchema,
     SaliencyMethodSchema,
+    FisherMethodSchema,
+    EvaMethodSchema,
+    SoraMethodSchema,
+    LearnableRankMethodSchema,
+    TamsMethodSchema,
     FromMethodSchema,
     RaceMethodSchema,
     UniformMethodSchema,

@@ -1,0 +1,94 @@
+"""EVA-style scores: no search training and no labels. How much of what a place reads a few directions explain.
+
+With C the covariance of a place's v over the tokens of a task's rows and lambda its falling eigenvalues, which are the
+squared singular values of the centred activations, a chunk of units [start, start + size) is worth
+
+    (lambda_start + ... + lambda_(start+size-1)) / tr C / parameters
+
+After Paischer et al., arXiv 2410.07170, who give ranks to the linears whose components explain most; they also start A
+from these components, which a fit from fresh adapters does not. Per parameter, because the budget counts parameters,
+and for every kind with a down projection, is our reading.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from espalier_runtime import contract
+from espalier_runtime.adapters.attach import attached
+from espalier_runtime.adapters.base import Adapter
+from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.backbone.sites import Site
+from espalier_runtime.errors import TrialError
+from espalier_runtime.search.probes import Place, fill, per_parameter, split
+from espalier_runtime.search.problem import Found, SearchProblem
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.training.model import AdaptedModel
+
+
+class VarianceProbe(Adapter):
+    """h' = h, and what is read adds to its number, sum (width,) and second moment (width, width)."""
+
+    def __init__(self, site: Site, kind: FusedKind) -> None:
+        super().__init__(kind, site, ())
+        width, _ = kind.widths(site)
+        self.count = 0
+        self.sum = torch.zeros(width, dtype=torch.float64)
+        self.moment = torch.zeros(width, width, dtype=torch.float64)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        read = self.read(x, h).detach()
+        read = read.reshape(-1, read.shape[-1])
+        self.count += len(read)
+        self.sum += read.double().sum(0).cpu()
+        self.moment += (read.t() @ read).double().cpu()
+        return h
+
+    def explained(self) -> Tensor:
+        """The share of the variance that each component explains, falling, (width,); zeros where nothing varies."""
+        mean = self.sum / self.count
+        covariance = self.moment / self.count - torch.outer(mean, mean)
+        eigenvalues: Tensor = torch.linalg.eigvalsh(covariance).flip(0).clamp_min(0)
+        total = eigenvalues.sum()
+        return eigenvalues / total if float(total) > 0 else eigenvalues
+
+
+def search_eva(problem: SearchProblem, spec: contract.EvaMethod, name: str) -> Found:
+    """Scores every candidate for every task from `rows` rows of the task, then fills the budget.
+
+    Raises TrialError where the space has kinds without a down projection.
+    """
+    _, others = split(problem)
+    if others:
+        raise TrialError(
+            f"{name}: {', '.join(sorted({candidate.kind for candidate in others}))} reads through no down projection,"
+            " whose directions could be scored",
+            mend="Leave it out of space.kinds, or use search.fisher or search.saliency, which score every kind.",
+        )
+    values = []
+    read = 0
+    for task in range(len(problem.tasks)):
+        rows = problem.sample(task, spec.rows)
+        values.append(per_parameter(problem, explained_variance(problem, rows, task), {}, lambda _: 1.0))
+        read += len(rows)
+    # A row that is only read costs half of one that is trained on.
+    steps = math.ceil(read / problem.training.batch_size / 2)
+    return fill(problem, torch.stack(values), name, steps, "what the sites read does not vary")
+
+
+def explained_variance(problem: SearchProblem, rows: list[int], task: int = 0) -> dict[Place, Tensor]:
+    """The explained shares at each place, over the tokens of `rows`, which run one at a time: none is padding."""
+    places, _ = split(problem)
+    probes = {place: VarianceProbe(*found) for place, found in places.items()}
+    nothing = AdapterPool([], problem.space.kinds, problem.seed)
+    model = AdaptedModel(problem.backbone, nothing, problem.new_heads(probe=False), problem.training.pooling)
+    model.to(problem.backbone.device)
+    total = len(problem.tasks) * len(rows)
+    with torch.no_grad(), attached(problem.backbone.model, probes.values()):
+        for step, row in enumerate(rows):
+            loss = model.losses(problem.corpus.batch([row]), None).sum()
+            problem.report(task * len(rows) + step + 1, total, float(loss))
+    return {place: probe.explained() for place, probe in probes.items()}

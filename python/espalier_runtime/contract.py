@@ -18,6 +18,12 @@ class EmbeddedBackbone(BaseModel):
             description="minilm: the encoder all-MiniLM-L6-v2, 6 layers x 384; smollm2: the decoder SmolLM2-135M, 30 layers x 576"
         ),
     ]
+    quantization: Annotated[
+        Literal["4bit", "8bit"] | None,
+        Field(
+            description="the frozen linears are held in so many bits, by bitsandbytes on CUDA: NF4 with double quantisation, or LLM.int8(); null: as they are"
+        ),
+    ] = None
 
 
 class FusedModule(BaseModel):
@@ -2116,6 +2122,12 @@ class HubBackbone(BaseModel):
             description="where layers and slots are, for a model whose family is not known; null: as its family has them"
         ),
     ] = None
+    quantization: Annotated[
+        Literal["4bit", "8bit"] | None,
+        Field(
+            description="the frozen linears are held in so many bits, by bitsandbytes on CUDA: NF4 with double quantisation, or LLM.int8(); null: as they are"
+        ),
+    ] = None
 
 
 class FilesTask(BaseModel):
@@ -2464,6 +2476,25 @@ class Training(BaseModel):
             ge=0.0,
         ),
     ] = 60
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Field(
+            description="what searches and fits compute in; adapters, heads and their loss stay float32, and so does evaluation. auto: bfloat16 on CUDA devices that have it, else float32"
+        ),
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        bool,
+        Field(
+            alias="gradientCheckpointing",
+            description="a layer keeps only its input for backward and is computed again when backward comes to it: less memory, about a third more time; layers below the lowest adapter are computed once, as ever",
+        ),
+    ] = False
+    compile: Annotated[
+        bool,
+        Field(
+            description="fits run through torch.compile, which needs a C++ compiler and takes a minute or so a fit; searches and evaluation do not"
+        ),
+    ] = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     speed: Annotated[
         Speed,
@@ -2693,6 +2724,12 @@ class FolderBackbone(BaseModel):
         Mapping | None,
         Field(
             description="where layers and slots are, for a model whose family is not known; null: as its family has them"
+        ),
+    ] = None
+    quantization: Annotated[
+        Literal["4bit", "8bit"] | None,
+        Field(
+            description="the frozen linears are held in so many bits, by bitsandbytes on CUDA: NF4 with double quantisation, or LLM.int8(); null: as they are"
         ),
     ] = None
 

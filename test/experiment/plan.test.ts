@@ -14,6 +14,26 @@ const experiment = defineExperiment({
   seeds: [4, 7],
 });
 
+describe("a quantised backbone", () => {
+  const quantised = { ...experiment, backbone: model.miniLM({ quantization: "4bit" }) };
+
+  test("is part of the plan", () => {
+    expect(planExperiment(quantised).backbone).toMatchObject({ name: "minilm", quantization: "4bit" });
+  });
+
+  test("is refused beside full fine-tuning, which would train its weights", () => {
+    expect(() => planExperiment({ ...quantised, methods: [search.budgeted(), baselines.fullFineTuning()] })).toThrow(
+      'backbone.quantization: "4bit" leaves methods[1], full fine-tuning, no weights that it could train',
+    );
+  });
+
+  test("is refused on the CPU", () => {
+    expect(() => planExperiment({ ...quantised, training: { device: "cpu" } })).toThrow(
+      'backbone.quantization: "4bit" needs CUDA, but training.device is "cpu"',
+    );
+  });
+});
+
 describe("a plan", () => {
   const plan = planExperiment(experiment, { baseFolder: "/data" });
 

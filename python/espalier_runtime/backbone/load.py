@@ -16,6 +16,7 @@ from espalier_runtime.backbone.attention import use_packed_attention
 from espalier_runtime.backbone.embedded import embedded_folder
 from espalier_runtime.backbone.families import Family
 from espalier_runtime.backbone.inputs import Inputs
+from espalier_runtime.backbone.quantization import Quantization, quantized_loading
 from espalier_runtime.backbone.sites import Site, find_sites, form_of, layer_count
 from espalier_runtime.backbone.start import entering, starting_at
 from espalier_runtime.errors import InputError
@@ -52,6 +53,17 @@ class Backbone:
         """Whether the rows of a batch can lie one after the other. Not on CUDA, where many short calls cost more."""
         return self.form.packs and self.device.type == "cpu"
 
+    @property
+    def quantized(self) -> bool:
+        """Whether linears are held in fewer bits than they compute in."""
+        config: Any = self.model.config
+        return getattr(config, "quantization_config", None) is not None
+
+    @property
+    def layer_modules(self) -> tuple[str, ...]:
+        """The paths of the layers, from the lowest up."""
+        return tuple(f"{self.form.layers}.{layer}" for layer in range(self.layers))
+
     def states(self, inputs: Inputs) -> Tensor:
         """Hidden states of the last layer, (batch, seq, hidden) or (1, T, hidden), as the inputs are laid."""
         with starting_at(self.model, self.form, inputs.start, inputs.entering):
@@ -64,18 +76,24 @@ class Backbone:
 
 
 def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Backbone:
-    """The backbone that `spec` names, frozen, in float32.
+    """The backbone that `spec` names, frozen, in float32 where it is not quantised.
 
-    Raises InputError where the folder has no model, the Hub cannot be reached, or the family is unknown.
+    Raises InputError where the folder has no model, the Hub cannot be reached, the family is unknown, or nothing here
+    can quantise.
     """
     match spec:
         case contract.EmbeddedBackbone():
-            return read_model(embedded_folder(spec.name), spec.name, device)
+            return read_model(embedded_folder(spec.name), spec.name, device, quantization=spec.quantization)
         case contract.FolderBackbone():
             folder = Path(spec.path)
             _check_folder(folder)
             return read_model(
-                folder, str(folder), device, mapping=spec.mapping, trust_remote_code=spec.trust_remote_code
+                folder,
+                str(folder),
+                device,
+                mapping=spec.mapping,
+                quantization=spec.quantization,
+                trust_remote_code=spec.trust_remote_code,
             )
         case contract.HubBackbone():
             return _from_hub(spec, device)
@@ -87,6 +105,7 @@ def read_model(
     device: torch.device | None = None,
     *,
     mapping: contract.Mapping | None = None,
+    quantization: Quantization | None = None,
     **options: object,
 ) -> Backbone:
     """Reads model and tokeniser from `source`, a folder or a Hub name, and freezes the model."""
@@ -98,10 +117,12 @@ def read_model(
     config = AutoConfig.from_pretrained(str(source), **options)
     # Of a model with an encoder and a decoder, the encoder is the backbone.
     kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
-    model = kind.from_pretrained(str(source), dtype=torch.float32, use_safetensors=True, **options)
+    # A quantised model is made on its device and cannot be moved.
+    placed = {} if quantization is None else quantized_loading(quantization, device)
+    model = kind.from_pretrained(str(source), dtype=torch.float32, use_safetensors=True, **placed, **options)
     reads_images = model.main_input_name == "pixel_values"
     tokenizer = None if reads_images else AutoTokenizer.from_pretrained(str(source), **options)
-    return as_backbone(model, tokenizer, reference, device, mapping)
+    return as_backbone(model, tokenizer, reference, None if placed else device, mapping)
 
 
 def as_backbone(
@@ -111,7 +132,7 @@ def as_backbone(
     device: torch.device | None = None,
     mapping: contract.Mapping | None = None,
 ) -> Backbone:
-    """Freezes `model` and finds its sites."""
+    """Freezes `model`, one of transformers', and finds its sites."""
     model.requires_grad_(False).eval()
     if device is not None:
         model.to(device)
@@ -119,7 +140,8 @@ def as_backbone(
     form = form_of(model, mapping)
     if form.packs:
         use_packed_attention(model)
-    config: Any = model.config
+    pretrained: Any = model
+    config = pretrained.config
     config.use_cache = False  # of keys and values, which training has no use for
     if tokenizer is not None and tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token  # the mask hides it
@@ -133,7 +155,7 @@ def as_backbone(
         layers=layer_count(sites),
         # OPT may project its last states to the width of its embeddings.
         hidden=int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size),
-        parameters=sum(weight.numel() for weight in model.parameters()),
+        parameters=pretrained.num_parameters(),  # which counts what 4 bits hold, not the bytes that hold it
         fingerprint=weights_fingerprint(model),
     )
 
@@ -179,6 +201,7 @@ def _from_hub(spec: contract.HubBackbone, device: torch.device | None) -> Backbo
             spec.id,
             device,
             mapping=spec.mapping,
+            quantization=spec.quantization,
             revision=spec.revision,
             trust_remote_code=spec.trust_remote_code,
         )

@@ -55,7 +55,7 @@ def bottleneck_a_task(
 
 def fit_bottlenecks(problem: SearchProblem, pool: AdapterPool, structure: Structure) -> TrainReport:
     """The first stage: every task trains its own bottlenecks and head, in the same mixed batches."""
-    model = AdaptedModel(problem.backbone, pool, problem.new_heads(), problem.training.pooling)
+    model = AdaptedModel(problem.backbone, pool, problem.new_heads(), problem.training.pooling, problem.execution)
     rows = structure.gates().to(problem.backbone.device)
     return problem.train(model.to(problem.backbone.device), FixedGates(rows), None)
 

@@ -81,7 +81,7 @@ def fisher(problem: SearchProblem, rows: list[int], task: int = 0) -> tuple[dict
     pool = AdapterPool(candidates, problem.space.kinds, problem.seed)
     # The frozen model's loss has no gradient under a head of zeros.
     heads = problem.new_heads(probe=True)
-    model = AdaptedModel(problem.backbone, pool, heads, problem.training.pooling).to(device)
+    model = AdaptedModel(problem.backbone, pool, heads, problem.training.pooling, problem.execution).to(device)
     corpus = model.readable(problem.corpus)
     squares: dict[str, float] = defaultdict(float)
     total = len(problem.tasks) * len(rows)

@@ -22,6 +22,7 @@ from espalier_runtime.structure.structure import Structure
 from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint, Warn
+from espalier_runtime.training.execution import Execution, execution_of
 from espalier_runtime.training.loop import Report, TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
 
@@ -69,6 +70,11 @@ class SearchProblem:
         """The parameters that gates share out over the space."""
         return self.limits.spendable
 
+    @property
+    def execution(self) -> Execution:
+        """How the search's steps compute."""
+        return execution_of(self.training, self.backbone.device)
+
     def costs(self) -> Tensor:
         """Parameters of each candidate, (candidates,)."""
         device = self.backbone.device
@@ -78,7 +84,7 @@ class SearchProblem:
         """A model with the kept candidates and then every candidate of the space attached, and fresh heads."""
         kept = () if self.kept is None else self.kept.candidates
         pool = AdapterPool((*kept, *self.space.candidates), self.space.kinds, self.seed)
-        model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling)
+        model = AdaptedModel(self.backbone, pool, self.new_heads(), self.training.pooling, self.execution)
         return model.to(self.backbone.device)
 
     def sample(self, task: int, count: int) -> list[int]:

@@ -182,7 +182,8 @@ def _run(
     training = problem.training.model_copy(update={"learning_rate": entrant.learning_rate, "max_steps": steps})
     own = replace(seeing, training=training, report=cost.reporter(problem.report))
     pool = AdapterPool(entrant.structure.candidates, problem.space.kinds, problem.seed)
-    model = AdaptedModel(problem.backbone, pool, own.new_heads(), training.pooling).to(problem.backbone.device)
+    model = AdaptedModel(problem.backbone, pool, own.new_heads(), training.pooling, problem.execution)
+    model.to(problem.backbone.device)
     gates = FixedGates(entrant.structure.gates().to(problem.backbone.device))
     try:
         # More epochs than the steps need: `max_steps` ends the fit.

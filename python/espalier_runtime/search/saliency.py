@@ -67,7 +67,8 @@ def _probe_gradients(
     probes = {place: Probe(*found).to(problem.backbone.device) for place, found in places.items()}
     pool = AdapterPool(others, problem.space.kinds, problem.seed)
     # The frozen model's loss has no gradient under a head of zeros.
-    model = AdaptedModel(problem.backbone, pool, problem.new_heads(probe=True), problem.training.pooling)
+    heads = problem.new_heads(probe=True)
+    model = AdaptedModel(problem.backbone, pool, heads, problem.training.pooling, problem.execution)
     model.to(problem.backbone.device)
     rows = problem.corpus.of_task(task)
     corpus = model.readable(problem.corpus)

@@ -13,6 +13,7 @@ from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Batch, Corpus
 from espalier_runtime.training.adaptation import Adaptation
 from espalier_runtime.training.checkpoint import Stateful
+from espalier_runtime.training.execution import Execution
 
 
 class AdaptedModel(nn.Module):
@@ -21,14 +22,21 @@ class AdaptedModel(nn.Module):
     adapters: Adaptation
 
     def __init__(
-        self, backbone: Backbone, adapters: Adaptation, heads: Sequence[tuple[str, Head]], pooling: Pooling
+        self,
+        backbone: Backbone,
+        adapters: Adaptation,
+        heads: Sequence[tuple[str, Head]],
+        pooling: Pooling,
+        execution: Execution = Execution(),  # noqa: B008
     ) -> None:
-        """`heads` are (task name, head) in the order of the corpus's task ids."""
+        """`heads` are (task name, head) in the order of the corpus's task ids; `execution`: of training steps."""
         super().__init__()
         self.backbone = backbone
         self.adapters = adapters
         self.heads = nn.ModuleDict({name.replace(".", "/"): head for name, head in heads})
         self.pooling: Pooling = pooling
+        self.execution = execution
+        self._training_states = execution.states(backbone)
 
     @property
     def pool(self) -> AdapterPool:
@@ -43,13 +51,14 @@ class AdaptedModel(nn.Module):
         return head
 
     def readable(self, corpus: Corpus) -> Corpus:
-        """`corpus` laid in batches as the adapters can take them."""
-        return corpus if self.adapters.packs else corpus.padded()
+        """`corpus` laid in batches as the adapters can take them, and compiled steps without end of new shapes."""
+        return corpus if self.adapters.packs and not self.execution.compiled else corpus.padded()
 
-    def pooled(self, batch: Batch, gates: Tensor | None) -> Tensor:
+    def pooled(self, batch: Batch, gates: Tensor | None, *, training: bool = False) -> Tensor:
         """Pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.
 
-        A batch that carries frozen features needs no backbone: nothing is adapted then.
+        A batch that carries frozen features needs no backbone: nothing is adapted then. Outside of `training` they are
+        computed in float32, as an exported adapter computes them.
         """
         if batch.features is not None:
             return batch.features
@@ -57,11 +66,13 @@ class AdaptedModel(nn.Module):
         # A single row holds for all, whatever their number.
         rows = gates if gates is None or len(gates) == 1 else gates.index_select(0, batch.task_ids)
         self.adapters.use(rows, batch.task_ids, layout)
-        return pool(self.backbone.states(batch.inputs), layout, self.pooling)
+        states = self._training_states if training else self.backbone.states
+        return pool(states(batch.inputs), layout, self.pooling)
 
     def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """One loss a row, (batch,), as the head of the row's task counts it."""
-        pooled = self.pooled(batch, gates)
+        with self.execution.of(self.backbone, self.adapters.lowest_layer):
+            pooled = self.pooled(batch, gates, training=True).float()
         losses = pooled.new_zeros(pooled.shape[0])
         for task in sorted(set(batch.task_ids.tolist())):
             rows = (batch.task_ids == task).nonzero().squeeze(1)

@@ -25,6 +25,7 @@ from espalier_runtime.structure.measured import AdapterCost, StepTimes
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.execution import execution_of
 from espalier_runtime.training.loop import backward
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.training.optimiser import FlatAdamW
@@ -51,7 +52,9 @@ class Workload:
     def model(self, candidates: Sequence[Candidate]) -> AdaptedModel:
         """A model with these candidates attached."""
         pool = AdapterPool(candidates, self.space.kinds, 0)
-        return AdaptedModel(self.backbone, pool, self.heads, self.training.pooling).to(self.backbone.device)
+        execution = execution_of(self.training, self.backbone.device)
+        model = AdaptedModel(self.backbone, pool, self.heads, self.training.pooling, execution)
+        return model.to(self.backbone.device)
 
     def parts(self, batch: Sequence[int]) -> list[list[int]]:
         """The batch as it goes through the model."""

@@ -20,6 +20,7 @@ from espalier_runtime.records.home import espalier_home
 from espalier_runtime.records.json import dumps
 from espalier_runtime.structure.measured import StepMemory, StepTimes
 from espalier_runtime.structure.stated import Costs
+from espalier_runtime.training.execution import execution_of
 from espalier_runtime.trials.calibrate import Workload, measure_times
 from espalier_runtime.trials.step_memory import measure_memory
 
@@ -67,7 +68,7 @@ def _key(work: Workload, space: contract.Space) -> str:
         "heads": [head.linear.out_features for _, head in work.heads],
         "space": space.model_dump(by_alias=True),
         "device": name,
-        "dtype": str(next(work.backbone.model.parameters()).dtype),
+        "execution": repr(execution_of(work.training, device)),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

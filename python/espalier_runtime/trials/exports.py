@@ -170,6 +170,11 @@ def _wanted(
 
 
 def _format(adapter: native.LoadedAdapter, task: str | None, to: Format | Literal["auto"]) -> Format:
+    if to in ("merged", "onnx") and adapter.backbone.quantized:
+        raise InputError(
+            f"export: {adapter.backbone.reference} is quantised: --to {to} cannot hold the weights that it ran on",
+            mend="Export it with --to peft or --to native, or run without backbone.quantization.",
+        )
     if to != "auto":
         return to
     kinds = kinds_of_task(adapter, task)

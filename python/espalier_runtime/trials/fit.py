@@ -18,6 +18,7 @@ from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.checkpoint import Checkpoint
 from espalier_runtime.training.evaluate import Predictions, predict
+from espalier_runtime.training.execution import execution_of
 from espalier_runtime.training.loop import TrainReport, train
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.trials.prepare import Prepared
@@ -49,7 +50,9 @@ def fit_target(
     warm = found is not None and not isinstance(method, Baseline) and continues(method)
     searched = found.model if found is not None and warm else None
     heads = prepared.new_heads(held_out) if searched is None else _heads_of(searched, prepared)
-    model = target.model(prepared.backbone, target.adapters, heads, training.pooling).to(prepared.backbone.device)
+    execution = execution_of(training, prepared.backbone.device, fit=True)
+    model = target.model(prepared.backbone, target.adapters, heads, training.pooling, execution)
+    model.to(prepared.backbone.device)
     if searched is not None:
         model.pool.copy_from(searched.pool)
     done = train(

@@ -25,6 +25,7 @@ from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.sealed import SealedSplits
 from espalier_runtime.tasks.task import Example, TaskData
 from espalier_runtime.tasks.tokenise import TokenIds, encode
+from espalier_runtime.training.execution import check_execution
 from espalier_runtime.trials.calibrate import Workload
 from espalier_runtime.trials.device_costs import device_costs
 
@@ -122,6 +123,7 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
     Raises InputError, before any training, for everything that is wrong with the plan.
     """
     device = choose_device(plan.training)
+    check_execution(plan.training, device)
     if plan.training.threads is not None:
         torch.set_num_threads(plan.training.threads)
     tasks = tuple(load_task(task) for task in plan.tasks)

@@ -48,10 +48,9 @@ def watched(backbone: Backbone, pass_by: Callable[..., None], *, through: bool =
     "site" at the output of the module at each path that has sites. Where `through`, gradients flow down to the first
     layer's input, whatever is adapted.
     """
-    layers = {site.layer: site.module for site in backbone.sites if site.slot == "block"}
     modules = {site.module for site in backbone.sites if site.slot != "block"}
     handles = []
-    for layer, path in layers.items():
+    for layer, path in enumerate(backbone.layer_modules):
         module = backbone.model.get_submodule(path)
         handles.append(
             module.register_forward_pre_hook(_entering(layer, pass_by, through and layer == 0), with_kwargs=True)

@@ -23,6 +23,7 @@ from espalier_runtime.search.methods import Method, find_structure
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space, build_space
+from espalier_runtime.training.execution import Execution
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -282,6 +283,37 @@ def test_runs_in_bfloat16(spec: contract.Space) -> None:
     assert rounded.dtype == torch.bfloat16
     # bfloat16 keeps eight bits; the states have size one.
     assert float((rounded.float() - exact).abs().mean()) < 0.05
+
+
+def test_steps_in_bfloat16_have_float32_gradients_that_point_where_the_exact_ones_do(spec: contract.Space) -> None:
+    exact, rounded = (gradient("bert", spec, execution) for execution in (Execution(), Execution(torch.bfloat16)))
+    assert rounded.dtype == torch.float32
+    assert torch.isfinite(rounded).all()
+    assert float(torch.nn.functional.cosine_similarity(exact, rounded, 0)) > 0.98
+
+
+def test_a_checkpointed_step_has_the_gradients_of_one_that_keeps_everything(
+    some_family: str, spec: contract.Space
+) -> None:
+    plain, again = (
+        gradient(some_family, spec, execution) for execution in (Execution(), Execution(checkpointing=True))
+    )
+    assert torch.equal(plain, again)
+
+
+def gradient(family: str, spec: contract.Space, execution: Execution) -> torch.Tensor:
+    """The gradient of all weights of the pool in a step that computes as `execution` says."""
+    backbone, _, pool = make(family, spec)
+    randomise(pool)
+    pool.train()
+    torch.manual_seed(0)  # some kinds draw noise
+    with pool.attached(backbone.model):
+        with execution.of(backbone, pool.lowest_layer):
+            found = states(backbone).float()
+        # Their norm is the last layer norm's, whatever is adapted: its gradient would vanish.
+        direction = torch.randn(found.shape, generator=torch.Generator().manual_seed(8))
+        (found * direction).sum().backward()
+    return torch.cat([weight.grad.flatten() for weight in pool.parameters() if weight.grad is not None])
 
 
 def test_the_paths_of_a_site_add_up_each_by_its_share(some_family: str, spec: contract.Space) -> None:

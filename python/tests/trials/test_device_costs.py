@@ -22,9 +22,10 @@ from espalier_runtime.trials.step_memory import measure_memory, peak_bytes
 SPACE = contract.Space(slots=LINEARS, layers=None, kinds=[contract.LoraKind(kind="lora", ranks=[1, 4], scale=2.0)])
 
 
-def work(family: str = "bert", batch: int = 8) -> Workload:
+def work(family: str = "bert", batch: int = 8, **changes: object) -> Workload:
     backbone = tiny(family)
-    return Workload(backbone, build_space(SPACE, backbone.sites), corpus(), training(batchSize=batch), heads(2))
+    given = training(batchSize=batch, **changes)
+    return Workload(backbone, build_space(SPACE, backbone.sites), corpus(), given, heads(2))
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "gpt2"])
@@ -55,9 +56,10 @@ def structure(name: str) -> Callable[[Candidate], bool]:
     }[name]
 
 
+@pytest.mark.parametrize("changes", [{}, {"gradientCheckpointing": True}, {"dtype": "bfloat16"}], ids=str)
 @pytest.mark.parametrize("name", ["everything", "two layers", "one rank", "query and value"])
-def test_predicted_memory_is_within_a_tenth_of_what_a_step_holds(name: str) -> None:
-    given = work(batch=24)
+def test_predicted_memory_is_within_a_tenth_of_what_a_step_holds(name: str, changes: dict[str, object]) -> None:
+    given = work(batch=24, **changes)
     part = given.largest_part
     memory = measure_memory(given, part)
     chosen = [c for c in given.space.candidates if structure(name)(c)]
@@ -90,6 +92,16 @@ def test_costs_that_are_torn_or_of_another_batch_are_measured_anew(
     assert json.loads(kept.read_text())["version"] == 1
     device_costs(work(batch=4), SPACE, None)
     assert len(list((tmp_path / "costs").iterdir())) == 2
+
+
+def test_costs_are_those_of_steps_that_compute_as_the_fit_will(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESPALIER_HOME", str(tmp_path))
+    plain = device_costs(work(batch=24), SPACE, None)
+    less = device_costs(work(batch=24, gradientCheckpointing=True), SPACE, None)
+    assert len(list((tmp_path / "costs").iterdir())) == 2
+    everything = work().space.candidates
+    held = [costs.memory.price(everything).of(range(len(everything))) for costs in (plain, less)]
+    assert held[1] < 0.8 * held[0]
 
 
 def test_the_batch_is_that_of_median_size() -> None:

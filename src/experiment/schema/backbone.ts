@@ -25,6 +25,14 @@ export const MappingSchema = z
 const mapping = MappingSchema.nullable()
   .default(null)
   .describe("where layers and slots are, for a model whose family is not known; null: as its family has them");
+const quantization = z
+  .enum(["4bit", "8bit"])
+  .nullable()
+  .default(null)
+  .describe(
+    "the frozen linears are held in so many bits, by bitsandbytes on CUDA: NF4 with double quantisation, or LLM.int8();" +
+      " null: as they are",
+  );
 
 export const EmbeddedBackboneSchema = z
   .strictObject({
@@ -34,6 +42,7 @@ export const EmbeddedBackboneSchema = z
       .describe(
         "minilm: the encoder all-MiniLM-L6-v2, 6 layers x 384; smollm2: the decoder SmolLM2-135M, 30 layers x 576",
       ),
+    quantization,
   })
   .meta({ id: "EmbeddedBackbone" });
 export const FolderBackboneSchema = z
@@ -42,6 +51,7 @@ export const FolderBackboneSchema = z
     path: z.string().min(1).describe("a folder with config.json, tokeniser and safetensors weights"),
     trustRemoteCode,
     mapping,
+    quantization,
   })
   .meta({ id: "FolderBackbone" });
 export const HubBackboneSchema = z
@@ -51,6 +61,7 @@ export const HubBackboneSchema = z
     revision: z.string().min(1).default("main").describe("branch, tag or commit"),
     trustRemoteCode,
     mapping,
+    quantization,
   })
   .meta({ id: "HubBackbone" });
 export const BackboneSchema = z

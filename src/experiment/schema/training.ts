@@ -64,8 +64,32 @@ export const TrainingSchema = z
       .min(0)
       .default(60)
       .describe("seconds between two checkpoints of a trial; 0: after each step"),
+    dtype: z
+      .enum(["auto", "float32", "bfloat16"])
+      .default("auto")
+      .describe(
+        "what searches and fits compute in; adapters, heads and their loss stay float32, and so does evaluation." +
+          " auto: bfloat16 on CUDA devices that have it, else float32",
+      ),
+    gradientCheckpointing: z
+      .boolean()
+      .default(false)
+      .describe(
+        "a layer keeps only its input for backward and is computed again when backward comes to it: less memory," +
+          " about a third more time; layers below the lowest adapter are computed once, as ever",
+      ),
+    compile: z
+      .boolean()
+      .default(false)
+      .describe(
+        "fits run through torch.compile, which needs a C++ compiler and takes a minute or so a fit; searches and evaluation do not",
+      ),
     device: z.enum(["auto", "cpu", "cuda"]).default("auto"),
     speed: SpeedSchema.default(SpeedSchema.parse({})).describe("what makes a step cheaper and changes no result"),
     threads: count.nullable().default(null).describe("CPU threads; null: torch's own choice"),
+  })
+  .refine((training) => !(training.compile && training.gradientCheckpointing), {
+    path: ["compile"],
+    message: "cannot be combined with gradientCheckpointing; leave out one of the two",
   })
   .meta({ id: "Training" });

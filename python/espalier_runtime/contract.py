@@ -493,6 +493,37 @@ class Ablation(BaseModel):
     ] = 8
 
 
+class Prior(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    tasks: Annotated[
+        float,
+        Field(
+            description="mu of mu tr(a' L a): draws the rows of tasks together whose gate gradients agree (2511.03981)",
+            ge=0.0,
+            le=1000.0,
+        ),
+    ] = 0
+    depth: Annotated[
+        float,
+        Field(
+            description="gamma: draws the logits of like candidates in neighbouring layers together (2504.19583)",
+            ge=0.0,
+            le=1000.0,
+        ),
+    ] = 0
+    filter: Annotated[
+        float,
+        Field(
+            description="tau of the low-pass filter 1 / (1 + tau lambda) of the logits' gradient along depth",
+            ge=0.0,
+            le=1000.0,
+        ),
+    ] = 0
+
+
 class PaperMethod(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -568,6 +599,12 @@ class PaperMethod(BaseModel):
         Ablation | None,
         Field(
             description="check the candidates nearest the cut by the held-out loss with each switched"
+        ),
+    ] = None
+    prior: Annotated[
+        Prior | None,
+        Field(
+            description="what is expected of the logits beside the loss; null, like a strength of 0: nothing"
         ),
     ] = None
     sparsity: Annotated[
@@ -2273,6 +2310,12 @@ class BudgetedMethod(BaseModel):
         Ablation | None,
         Field(
             description="check the candidates nearest the cut by the held-out loss with each switched"
+        ),
+    ] = None
+    prior: Annotated[
+        Prior | None,
+        Field(
+            description="what is expected of the logits beside the loss; null, like a strength of 0: nothing"
         ),
     ] = None
     temperature: Annotated[

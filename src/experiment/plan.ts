@@ -39,6 +39,7 @@ export function planExperiment(
   }
   checkKinds(experiment, origin);
   checkQuantization(experiment, origin);
+  checkPriors(experiment, origin);
   return {
     version: 1,
     name: experiment.name,
@@ -97,16 +98,7 @@ function checkKinds(experiment: Experiment, origin: string): void {
       mend: "List each kind once, with all its sizes.",
     });
   }
-  const asked = experiment.methods.flatMap((method, index) => [
-    { field: `methods[${index}]`, method },
-    ...(method.method === "race"
-      ? method.proposals.map((proposal, place) => ({
-          field: `methods[${index}].proposals[${place}]`,
-          method: proposal,
-        }))
-      : []),
-  ]);
-  for (const { field, method } of asked) {
+  for (const { field, method } of methodsOf(experiment)) {
     if ("kind" in method && method.kind !== null && !kinds.includes(method.kind)) {
       throw new EspalierError(`${origin}: ${field}.kind: "${method.kind}" is not in the space`, {
         code: "input",
@@ -132,6 +124,42 @@ function checkQuantization({ backbone, methods, training }: Experiment, origin: 
       mend: 'Set training.device to "cuda", or leave out the quantisation.',
     });
   }
+}
+
+/** A prior that relates tasks needs two of them. */
+function checkPriors(experiment: Experiment, origin: string): void {
+  if (experiment.tasks.length > 1) return;
+  for (const { field, method } of methodsOf(experiment)) {
+    if ("prior" in method && method.prior !== null && method.prior.tasks > 0) {
+      throw new EspalierError(
+        `${origin}: ${field}.prior.tasks: ${method.prior.tasks} relates tasks, and there is one`,
+        {
+          code: "input",
+          mend: "Set it to 0, or add a task.",
+        },
+      );
+    }
+  }
+}
+
+/** The methods, and those inside them, with their fields. */
+function methodsOf(experiment: Experiment): { field: string; method: Method }[] {
+  return experiment.methods.flatMap((method, index): { field: string; method: Method }[] => {
+    const field = `methods[${index}]`;
+    if (method.method === "race") {
+      const proposals = method.proposals.map((entry, place) => ({
+        field: `${field}.proposals[${place}]`,
+        method: entry,
+      }));
+      return [{ field, method }, ...proposals];
+    }
+    if (method.method === "from")
+      return [
+        { field, method },
+        { field: `${field}.search`, method: method.search },
+      ];
+    return [{ field, method }];
+  });
 }
 
 function canonical(value: unknown): string {

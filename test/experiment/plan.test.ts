@@ -58,6 +58,12 @@ describe("a plan", () => {
     });
   });
 
+  test("has every strength of a prior, 0 where none was given", () => {
+    const { methods } = planExperiment({ ...experiment, methods: [search.paper({ prior: { depth: 0.01 } })] });
+    expect(methods[0]).toMatchObject({ prior: { tasks: 0, depth: 0.01, filter: 0 } });
+    expect(plan.methods[0]).toMatchObject({ prior: null });
+  });
+
   test("has a trial for each method and seed, and shares a random method's structures out over the seeds", () => {
     expect(plan.trials.map((trial) => trial.id)).toEqual([
       "budgeted-seed4",
@@ -91,6 +97,16 @@ describe("what cannot be planned is refused", () => {
       "a proposal of such a kind",
       { methods: [{ method: "race", proposals: [{ method: "saliency" }, { method: "uniform", kind: "bottleneck" }] }] },
       'methods[0].proposals[1].kind: "bottleneck" is not in the space',
+    ],
+    [
+      "a prior that relates a single task",
+      { methods: [search.budgeted({ prior: { tasks: 0.01 } })] },
+      "methods[0].prior.tasks: 0.01 relates tasks, and there is one",
+    ],
+    [
+      "such a prior of the search within another method",
+      { methods: [search.from("a/b", { mode: "start", search: { method: "paper", prior: { tasks: 1 } } })] },
+      "methods[0].search.prior.tasks: 1 relates tasks",
     ],
   ];
   test.each(rows)("%s", (_, change, message) => {

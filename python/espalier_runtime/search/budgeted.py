@@ -19,6 +19,7 @@ from espalier_runtime.search.logit_gates import LogitGates, Logits
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.budget import spend, spent
 from espalier_runtime.structure.gates import GateLogits
+from espalier_runtime.structure.priors import Priors
 from espalier_runtime.structure.schedule import budget_at, geometric
 
 
@@ -34,9 +35,10 @@ class BudgetedGates(LogitGates):
         seed: int,
         start: Tensor | None = None,
         logits: Logits | None = None,
+        priors: Priors | None = None,
     ) -> None:
         """`logits` default to one a task and candidate, which begins at `start` (tasks, candidates), or at zero."""
-        super().__init__(logits or GateLogits(tasks, len(costs), start), costs.device, spec)
+        super().__init__(logits or GateLogits(tasks, len(costs), start), costs.device, spec, priors)
         self._costs, self._budget, self._spec = costs, budget, spec
         self._generator = torch.Generator().manual_seed(seed)
         self._p = torch.empty(0)
@@ -81,5 +83,7 @@ class BudgetedGates(LogitGates):
 def search_budgeted(problem: SearchProblem, spec: contract.BudgetedMethod, name: str) -> Found:
     """Trains all candidates under stochastic gates, then fills the budget by probability."""
     budget = None if problem.budget >= problem.space.parameters else problem.budget
-    gates = BudgetedGates(len(problem.tasks), problem.costs(), budget, spec, problem.seed, problem.start)
+    tasks, costs = len(problem.tasks), problem.costs()
+    priors = Priors.of(spec.prior, tasks, problem.space.candidates, costs.device)
+    gates = BudgetedGates(tasks, costs, budget, spec, problem.seed, problem.start, priors=priors)
     return learn_structure(problem, gates, spec, name)

@@ -15,13 +15,21 @@ from espalier_runtime.search.learned import learn_structure
 from espalier_runtime.search.logit_gates import LogitGates
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.gates import GateLogits
+from espalier_runtime.structure.priors import Priors
 
 
 class PaperGates(LogitGates):
     """Gates of the training loop: deterministic, never budgeted."""
 
-    def __init__(self, tasks: int, costs: Tensor, spec: contract.PaperMethod, start: Tensor | None = None) -> None:
-        super().__init__(GateLogits(tasks, len(costs), start), costs.device, spec)
+    def __init__(
+        self,
+        tasks: int,
+        costs: Tensor,
+        spec: contract.PaperMethod,
+        start: Tensor | None = None,
+        priors: Priors | None = None,
+    ) -> None:
+        super().__init__(GateLogits(tasks, len(costs), start), costs.device, spec, priors)
         self._weights = costs / costs.sum() / tasks
         self._spec = spec
         self._z = torch.empty(0)
@@ -42,5 +50,7 @@ class PaperGates(LogitGates):
 
 def search_paper(problem: SearchProblem, spec: contract.PaperMethod, name: str) -> Found:
     """Trains all candidates under sigmoid gates with the sparsity term, then fills the budget by gate."""
-    gates = PaperGates(len(problem.tasks), problem.costs(), spec, problem.start)
+    tasks, costs = len(problem.tasks), problem.costs()
+    priors = Priors.of(spec.prior, tasks, problem.space.candidates, costs.device)
+    gates = PaperGates(tasks, costs, spec, problem.start, priors)
     return learn_structure(problem, gates, spec, name)

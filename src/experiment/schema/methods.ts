@@ -26,6 +26,16 @@ export const AblationSchema = z
     candidates: count.default(8).describe("how many on each side of the cut are switched, one at a time"),
   })
   .meta({ id: "Ablation" });
+const strength = z.number().min(0).max(1000).default(0);
+export const PriorSchema = z
+  .strictObject({
+    tasks: strength.describe(
+      "mu of mu tr(a' L a): draws the rows of tasks together whose gate gradients agree (2511.03981)",
+    ),
+    depth: strength.describe("gamma: draws the logits of like candidates in neighbouring layers together (2504.19583)"),
+    filter: strength.describe("tau of the low-pass filter 1 / (1 + tau lambda) of the logits' gradient along depth"),
+  })
+  .meta({ id: "Prior" });
 /** What the methods that learn gates by gradient share. */
 const learnedGateFields = {
   ...trainedSearchFields,
@@ -56,6 +66,9 @@ const learnedGateFields = {
   ablation: AblationSchema.nullable()
     .default(null)
     .describe("check the candidates nearest the cut by the held-out loss with each switched"),
+  prior: PriorSchema.nullable()
+    .default(null)
+    .describe("what is expected of the logits beside the loss; null, like a strength of 0: nothing"),
 };
 
 export const BudgetedMethodSchema = z

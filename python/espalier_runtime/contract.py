@@ -449,6 +449,39 @@ class TokenGateKind(BaseModel):
     ] = 1
 
 
+class PrefixKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["prefix"]
+    tokens: Annotated[
+        list[int],
+        Field(
+            description="prefix tokens a layer may have; each step to the next is one candidate",
+            min_length=1,
+        ),
+    ] = [1, 2, 4, 8]
+    scale: Annotated[
+        float, Field(description="s in the mass s theta of a prefix token", gt=0.0)
+    ] = 10
+
+
+class TaskPromptKind(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    kind: Literal["taskPrompt"]
+    tokens: Annotated[
+        list[int],
+        Field(description="prompts a layer may have for each task", min_length=1),
+    ] = [1, 2, 4, 8]
+    scale: Annotated[
+        float, Field(description="s in the mass s theta of a prompt", gt=0.0)
+    ] = 10
+
+
 class Budget(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1010,6 +1043,8 @@ class TopLayersMethod(BaseModel):
             "dualLora",
             "generated",
             "tokenGate",
+            "prefix",
+            "taskPrompt",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -1090,6 +1125,8 @@ class SeparateMethod(BaseModel):
             "dualLora",
             "generated",
             "tokenGate",
+            "prefix",
+            "taskPrompt",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -1681,6 +1718,8 @@ class Chosen(BaseModel):
         "dualLora",
         "generated",
         "tokenGate",
+        "prefix",
+        "taskPrompt",
     ]
     start: Annotated[
         int,
@@ -2425,6 +2464,8 @@ class UniformMethod(BaseModel):
             "dualLora",
             "generated",
             "tokenGate",
+            "prefix",
+            "taskPrompt",
         ]
         | None,
         Field(description="null: the first kind of the space"),
@@ -2843,6 +2884,8 @@ class Space(BaseModel):
             | DualLoraKind
             | GeneratedKind
             | TokenGateKind
+            | PrefixKind
+            | TaskPromptKind
         ],
         Field(min_length=1),
     ]

@@ -42,4 +42,8 @@ export const adapters = {
   generated: (options: Options<"generated"> = {}) => ({ kind: "generated", ...options }) satisfies KindInput,
   /** m MLP(x) + s W_up f(W_down x): tokens skip the MLP where a dispatcher closes them; source: arXiv 2403.11808. */
   tokenGate: (options: Options<"tokenGate"> = {}) => ({ kind: "tokenGate", ...options }) satisfies KindInput,
+  /** Learned keys and values beside those of the tokens, at `attention`; source: arXiv 2101.00190. */
+  prefix: (options: Options<"prefix"> = {}) => ({ kind: "prefix", ...options }) satisfies KindInput,
+  /** Prompts of the task's own in each layer, whose keys and values the tokens attend to; source: arXiv 2307.15362. */
+  taskPrompt: (options: Options<"taskPrompt"> = {}) => ({ kind: "taskPrompt", ...options }) satisfies KindInput,
 };

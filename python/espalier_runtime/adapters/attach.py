@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from espalier_runtime.adapters.base import Adapter, Hook, Reads
 from espalier_runtime.adapters.tokens import Tokens
+from espalier_runtime.backbone.beside import BESIDE, Giver
 
 
 class Attachable(Protocol):
@@ -35,8 +36,10 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
     ordered = sorted(members, key=lambda member: member.reads)
     for member in ordered:
         for hook in member.hooks():
-            by_module[hook.site.module].append(hook)
+            if hook.before is not None or hook.after is not None:
+                by_module[hook.site.module].append(hook)
     touched: list[nn.Module] = []
+    given: list[nn.Module] = []
     listening = _listen(model, ordered) if any(hook.outer for hooks in by_module.values() for hook in hooks) else None
     try:
         for path, hooks in by_module.items():
@@ -46,12 +49,30 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
             # An instance attribute shadows the class's forward; deleting it is the whole of detaching.
             module.forward = _adapted(module.forward, hooks)
             touched.append(module)
+        for path, givers in _givers(ordered).items():
+            module = model.get_submodule(path)
+            if hasattr(module, BESIDE):
+                raise RuntimeError(f"{path} is already adapted: detach what is attached there first")
+            vars(module)[BESIDE] = givers
+            given.append(module)
         yield
     finally:
         for module in touched:
             del module.forward
+        for module in given:
+            del vars(module)[BESIDE]
         if listening is not None:
             listening.remove()
+
+
+def _givers(members: Iterable[Attachable]) -> dict[str, list[Giver]]:
+    """By the path of an attention module, those who give it more to attend to."""
+    givers: dict[str, list[Giver]] = defaultdict(list)
+    for member in members:
+        for hook in member.hooks():
+            if hook.beside is not None and hook.site.attends is not None:
+                givers[hook.site.attends].append(hook.beside)
+    return givers
 
 
 def _listen(model: nn.Module, members: Iterable[Attachable]) -> RemovableHandle:

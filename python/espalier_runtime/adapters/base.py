@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from espalier_runtime.adapters.tokens import Tokens
+from espalier_runtime.backbone.beside import Giver
 from espalier_runtime.backbone.sites import Site
 
 #: What a kind reads: the sub-block's input, the adapted module's input, or its output. Hooks run in this order.
@@ -33,6 +34,7 @@ Chunks = Sequence[tuple[int, int]]
 class Hook(NamedTuple):
     """What is done at one module: `before` gives x' for its input x, `after` gives h' for x and its output h.
 
+    `beside` gives the site's attention keys and values beside those of the tokens.
     `outer`: it encloses the module's other hooks, which then see what its `before` lets through.
     """
 
@@ -40,6 +42,7 @@ class Hook(NamedTuple):
     before: Callable[[Tensor], Tensor] | None = None
     after: Callable[[Tensor, Tensor], Tensor] | None = None
     outer: bool = False
+    beside: Giver | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,7 @@ class AdapterKind(ABC):
     it, None where PEFT cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters
     of it in one module would not simply add up. `tasks`: how many tasks a kind is made for that has parts of a task's
     own. `packs`: it works token by token, so that the rows of a batch may lie one after the other.
+    `needs`: what a backbone must have beside a slot.
     """
 
     name: str
@@ -65,6 +69,7 @@ class AdapterKind(ABC):
     couples: bool = False
     tasks: int = 1
     packs: bool = True
+    needs: str | None = None
 
     @abstractmethod
     def parameters(self, site: Site, size: int) -> int:

@@ -16,7 +16,7 @@ def catalogue(specs: Sequence[KindSpec], sites: Sequence[Site]) -> list[dict[str
     rows: list[dict[str, object]] = []
     for spec in specs:
         kind = kind_of(spec)
-        fitting = [site for site in sites if site.slot in kind.slots]
+        fitting = [site for site in sites if kind.applies([site.slot], site)]
         rows.append(
             {
                 "kind": kind.name,

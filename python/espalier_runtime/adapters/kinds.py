@@ -14,7 +14,9 @@ from espalier_runtime.adapters.kernel_mix import kernel_mix
 from espalier_runtime.adapters.lora import lora
 from espalier_runtime.adapters.multi_head_parallel import multi_head_parallel
 from espalier_runtime.adapters.parallel import parallel
+from espalier_runtime.adapters.prefix import prefix
 from espalier_runtime.adapters.tarp import tarp
+from espalier_runtime.adapters.task_prompt import task_prompt
 from espalier_runtime.adapters.token_gate import token_gate
 from espalier_runtime.adapters.u_tuning import u_tuning
 from espalier_runtime.adapters.unfolded import unfolded
@@ -39,6 +41,8 @@ KindSpec = (
     | contract.DualLoraKind
     | contract.GeneratedKind
     | contract.TokenGateKind
+    | contract.PrefixKind
+    | contract.TaskPromptKind
 )
 
 
@@ -82,3 +86,7 @@ def kind_of(spec: KindSpec, tasks: int = 1) -> AdapterKind:
             return generated(spec, tasks)
         case contract.TokenGateKind():
             return token_gate(spec)
+        case contract.PrefixKind():
+            return prefix(spec)
+        case contract.TaskPromptKind():
+            return task_prompt(spec, tasks)

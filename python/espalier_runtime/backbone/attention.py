@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from espalier_runtime.backbone.beside import Extra, Rows, attend_beside, givers_of
+
 #: The name under which transformers knows it.
 PACKED = "espalier_packed"
 
@@ -58,29 +60,57 @@ def attend(
     if stacks is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        output: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+        output: Tensor = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, **options
-        )
-        return output
-    causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
+        )[0]
+        onwards = query.shape[2] > 1 and attention_mask is None and _is_causal(module, is_causal)
+        rows = Rows(0, len(query), query.shape[2])
+        beside = _beside(module, rows, output.transpose(1, 2), query, key, attention_mask, onwards, scaling)
+        return beside.transpose(1, 2), None
+    causal = _is_causal(module, is_causal)
     window: int | None = options.get("sliding_window")
     counts = [rows * length for rows, length in stacks]
     attended = []
+    start = 0
     laid = (torch.split(tensor[0], counts, 1) for tensor in (query, key, value))
     for (rows, length), q, k, v in zip(stacks, *laid, strict=True):
         mask = None if window is None or length <= window else _near(length, window, causal).to(query.device)
+        q, k, v = (_stack(tensor, rows, length) for tensor in (q, k, v))
+        onwards = causal and mask is None
+        gqa = key.shape[1] != query.shape[1]
         out = scaled_dot_product_attention(
-            _stack(q, rows, length),
-            _stack(k, rows, length),
-            _stack(v, rows, length),
-            attn_mask=mask,
-            dropout_p=dropout,
-            is_causal=causal and mask is None,
-            scale=scaling,
-            enable_gqa=key.shape[1] != query.shape[1],
+            q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=onwards, scale=scaling, enable_gqa=gqa
         )
+        out = _beside(module, Rows(start, rows, length), out, q, k, mask, onwards, scaling)
+        start += rows * length
         attended.append(out.transpose(1, 2).reshape(rows * length, query.shape[1], -1))
     return torch.cat(attended).unsqueeze(0), None
+
+
+def _is_causal(module: nn.Module, given: bool | None) -> bool:
+    return bool(getattr(module, "is_causal", True) if given is None else given)
+
+
+def _beside(
+    module: nn.Module,
+    rows: Rows,
+    output: Tensor,
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    scaling: float | None,
+) -> Tensor:
+    """`output` (rows, heads, seq, width), attending to what is given beside the tokens too."""
+    given = [giver(module, rows) for giver in givers_of(module)]
+    if not given:
+        return output
+    count = max(len(part) for extra in given for part in extra)
+    keys, values, masses = (
+        torch.cat([part.expand(count, *part.shape[1:]) for part in parts], dim)
+        for parts, dim in zip(zip(*given, strict=True), (2, 2, 1), strict=True)
+    )
+    return attend_beside(output, query, key, mask, causal, scaling, Extra(keys, values, masses))
 
 
 def _stack(laid: Tensor, rows: int, length: int) -> Tensor:

@@ -36,6 +36,8 @@ class Site:
     of: int = 0
     #: Attention heads that the slot's outputs are made of (for attention.output its inputs); 1 outside attention.
     heads: int = 1
+    #: Of the slot attention, the path of the module that attends, where it can be given more to attend to.
+    attends: str | None = None
     #: The sites of the same layer by slot, this one among them.
     beside: Mapping[str, Site] = field(default_factory=dict, compare=False, repr=False)
 
@@ -147,6 +149,9 @@ def _layer_sites(model: nn.Module, layer: nn.Module, layer_path: str, index: int
         site = _site(model, layer, layer_path, index, slot, place)
         if site is not None:
             beside[slot] = replace(site, heads=_heads(slot, model.config), beside=beside)
+    if family.packs and {"attention", "attention.query"} <= beside.keys():
+        attends = beside["attention.query"].module.rpartition(".")[0]
+        beside["attention"] = replace(beside["attention"], attends=attends)
     return beside.values()
 
 

@@ -130,6 +130,7 @@ def _check_used(
                 mend=f"Use some of: {', '.join(sorted(offered))}.",
             )
         if not any(kind.applies([slot], site) for kind in kinds.values() for site in sites):
+            _check_needs(kinds, sites)
             fitting = sorted({name for kind in kinds.values() for name in kind.slots} & offered)
             raise InputError(
                 f'space.slots[{index}]: none of the kinds {", ".join(kinds)} can attach at "{slot}"',
@@ -138,7 +139,18 @@ def _check_used(
     used = {candidate.kind for candidate in candidates}
     for index, (name, kind) in enumerate(kinds.items()):
         if name not in used:
+            _check_needs({name: kind}, sites)
             raise InputError(
                 f'space.kinds[{index}]: "{name}" can attach at none of the slots {", ".join(spec.slots)}',
                 mend=f"Add one of these slots: {', '.join(slot for slot in kind.slots if slot in offered)}.",
+            )
+
+
+def _check_needs(kinds: Mapping[str, AdapterKind], sites: tuple[Site, ...]) -> None:
+    """Raises InputError where the backbone lacks what one of the kinds needs, whatever slots are named."""
+    for name, kind in kinds.items():
+        if kind.needs is not None and not any(kind.applies([site.slot], site) for site in sites):
+            raise InputError(
+                f'space.kinds: "{name}" needs {kind.needs}, which this backbone does not have',
+                mend="Leave the kind out, or use another backbone; `espalier kinds MODEL` says which have a place.",
             )

@@ -69,6 +69,13 @@ KINDS: dict[str, dict[str, object]] = {
     ),
     "dualLora": space(["attention", "mlp"], {"kind": "dualLora", "ranks": [1, 3], "scale": 2.0, "orthogonality": 0.1}),
     "generated": space(["attention", "mlp"], {"kind": "generated", "ranks": [1, 3], "embedding": 2, "scale": 2.0}),
+    "prefix": space(["attention"], {"kind": "prefix", "tokens": [1, 3], "scale": 10.0}),
+    "taskPrompt": space(["attention"], {"kind": "taskPrompt", "tokens": [1, 3], "scale": 10.0}),
+    "mam": space(
+        ["attention", "mlp"],
+        {"kind": "prefix", "tokens": [2], "scale": 10.0},
+        {"kind": "scaledParallel", "sizes": [2], "activation": "relu", "scale": 2.0},
+    ),
     "tokenGate": space(["mlp"], TOKEN_GATE),
     "tokenGate and others in the MLP": space(
         ["mlp"],
@@ -117,6 +124,8 @@ def make(family: str, spec: contract.Space, seed: int = 0) -> tuple[Backbone, Sp
     backbone = model_of(family)
     if family == "deberta-v2/shared" and spec.kinds[0].kind == "kernelScale":
         pytest.skip("its queries and keys are no sites")
+    if spec.kinds[0].kind in ("prefix", "taskPrompt") and not backbone.form.packs:
+        pytest.skip("its attention takes no keys and values from outside")
     space = build_space(spec, backbone.sites)
     # What draws noise does so in training alone.
     return backbone, space, AdapterPool(space.candidates, space.kinds, seed).eval()

@@ -129,6 +129,20 @@ export const TokenGateKindSchema = z
     scale: scale(1).describe("s in m MLP(x) + s W_up f(W_down x)"),
   })
   .meta({ id: "TokenGateKind" });
+export const PrefixKindSchema = z
+  .strictObject({
+    kind: z.literal("prefix"),
+    tokens: sizes([1, 2, 4, 8]).describe("prefix tokens a layer may have; each step to the next is one candidate"),
+    scale: scale(10).describe("s in the mass s theta of a prefix token"),
+  })
+  .meta({ id: "PrefixKind" });
+export const TaskPromptKindSchema = z
+  .strictObject({
+    kind: z.literal("taskPrompt"),
+    tokens: sizes([1, 2, 4, 8]).describe("prompts a layer may have for each task"),
+    scale: scale(10).describe("s in the mass s theta of a prompt"),
+  })
+  .meta({ id: "TaskPromptKind" });
 
 export const KindSchema = z
   .discriminatedUnion("kind", [
@@ -150,6 +164,8 @@ export const KindSchema = z
     DualLoraKindSchema,
     GeneratedKindSchema,
     TokenGateKindSchema,
+    PrefixKindSchema,
+    TaskPromptKindSchema,
   ])
   .meta({ id: "Kind" });
 
@@ -173,6 +189,8 @@ export const kindNames = [
   "dualLora",
   "generated",
   "tokenGate",
+  "prefix",
+  "taskPrompt",
 ] as const satisfies readonly KindName[];
 export const KindNameSchema = z.enum(kindNames).meta({ id: "KindName" });
 

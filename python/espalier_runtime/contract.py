@@ -1502,17 +1502,26 @@ class EarlyStopping(BaseModel):
     ] = 2
 
 
-class Speed(BaseModel):
+class Cache(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
     )
-    packed: Annotated[
-        bool,
+    enabled: bool = True
+    max_bytes: Annotated[
+        int,
         Field(
-            description="a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU) allow it; else rows of like length share a padded batch"
+            alias="maxBytes",
+            description="bytes on the disk of all entries together; the least recently used go first, and rows beyond are computed",
+            ge=1,
         ),
-    ] = True
+    ] = 4294967296
+    type: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        Field(
+            description="of the numbers kept; the 16-bit types halve the bytes and round the states"
+        ),
+    ] = "float32"
 
 
 class Tune(BaseModel):
@@ -2472,124 +2481,24 @@ class UniformMethod(BaseModel):
     ] = None
 
 
-class Training(BaseModel):
+class Speed(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
     )
-    epochs: Annotated[float, Field(gt=0.0)] = 3
-    max_steps: Annotated[
-        int | None,
-        Field(
-            alias="maxSteps",
-            description="end earlier, after so many optimiser steps",
-            ge=1,
-        ),
-    ] = None
-    batch_size: Annotated[
-        int, Field(alias="batchSize", description="rows an optimiser step", ge=1)
-    ] = 32
-    max_tokens: Annotated[
-        int,
-        Field(
-            alias="maxTokens",
-            description="tokens, padding included, that go through the model at once; the gradients of a batch that holds more are accumulated, and where memory runs out the parts are halved",
-            ge=16,
-        ),
-    ] = 8192
-    learning_rate: Annotated[float, Field(alias="learningRate", gt=0.0, le=10.0)] = (
-        0.001
-    )
-    schedule: Annotated[
-        Literal["linear", "cosine", "constant"],
-        Field(
-            description="of the learning rate after the warm-up: falls to zero in a line or half a cosine, or stays"
-        ),
-    ] = "linear"
-    warmup: Annotated[
-        float,
-        Field(
-            description="share of the steps over which the learning rate rises",
-            ge=0.0,
-            le=1.0,
-        ),
-    ] = 0.06
-    weight_decay: Annotated[float, Field(alias="weightDecay", ge=0.0)] = 0.01
-    gradient_clip: Annotated[
-        float,
-        Field(alias="gradientClip", description="largest norm of the gradient", gt=0.0),
-    ] = 1
-    class_weights: Annotated[
-        Literal["none", "balanced"],
-        Field(
-            alias="classWeights",
-            description="balanced: a row's loss weighs rows / (classes x rows of its class)",
-        ),
-    ] = "none"
-    label_smoothing: Annotated[
-        float,
-        Field(
-            alias="labelSmoothing",
-            description="share of the target that is spread over all classes",
-            ge=0.0,
-            lt=1.0,
-        ),
-    ] = 0
-    max_length: Annotated[
-        int, Field(alias="maxLength", description="word pieces a row is cut to", ge=4)
-    ] = 128
-    pooling: Annotated[
-        Literal["mean", "first", "last"],
-        Field(
-            description="what the head reads: mean of the tokens, the first, or the last, which in a decoder has seen them all"
-        ),
-    ] = "mean"
-    head_init: Annotated[
-        Literal["probe", "zero"],
-        Field(
-            alias="headInit",
-            description="probe: the head starts as a linear model fitted on the frozen backbone's features",
-        ),
-    ] = "probe"
-    early_stopping: Annotated[EarlyStopping | None, Field(alias="earlyStopping")] = None
-    checkpoint_seconds: Annotated[
-        float,
-        Field(
-            alias="checkpointSeconds",
-            description="seconds between two checkpoints of a trial; 0: after each step",
-            ge=0.0,
-        ),
-    ] = 60
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"],
-        Field(
-            description="what searches and fits compute in; adapters, heads and their loss stay float32, and so does evaluation. auto: bfloat16 on CUDA devices that have it, else float32"
-        ),
-    ] = "auto"
-    gradient_checkpointing: Annotated[
+    packed: Annotated[
         bool,
         Field(
-            alias="gradientCheckpointing",
-            description="a layer keeps only its input for backward and is computed again when backward comes to it: less memory, about a third more time; layers below the lowest adapter are computed once, as ever",
+            description="a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU) allow it; else rows of like length share a padded batch"
         ),
-    ] = False
-    compile: Annotated[
-        bool,
+    ] = True
+    cache: Annotated[
+        Cache,
         Field(
-            description="fits run through torch.compile, which needs a C++ compiler and takes a minute or so a fit; searches and evaluation do not"
-        ),
-    ] = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    speed: Annotated[
-        Speed,
-        Field(
-            description="what makes a step cheaper and changes no result",
+            description="the frozen layers below the lowest adapter are computed once, and their states kept on the disk for every epoch, seed, trial and later run",
             validate_default=True,
         ),
-    ] = {"packed": True}
-    threads: Annotated[
-        int | None, Field(description="CPU threads; null: torch's own choice", ge=1)
-    ] = None
+    ] = {"enabled": True, "maxBytes": 4294967296, "type": "float32"}
 
 
 class Progress(BaseModel):
@@ -2889,6 +2798,129 @@ class Space(BaseModel):
         ],
         Field(min_length=1),
     ]
+
+
+class Training(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    epochs: Annotated[float, Field(gt=0.0)] = 3
+    max_steps: Annotated[
+        int | None,
+        Field(
+            alias="maxSteps",
+            description="end earlier, after so many optimiser steps",
+            ge=1,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int, Field(alias="batchSize", description="rows an optimiser step", ge=1)
+    ] = 32
+    max_tokens: Annotated[
+        int,
+        Field(
+            alias="maxTokens",
+            description="tokens, padding included, that go through the model at once; the gradients of a batch that holds more are accumulated, and where memory runs out the parts are halved",
+            ge=16,
+        ),
+    ] = 8192
+    learning_rate: Annotated[float, Field(alias="learningRate", gt=0.0, le=10.0)] = (
+        0.001
+    )
+    schedule: Annotated[
+        Literal["linear", "cosine", "constant"],
+        Field(
+            description="of the learning rate after the warm-up: falls to zero in a line or half a cosine, or stays"
+        ),
+    ] = "linear"
+    warmup: Annotated[
+        float,
+        Field(
+            description="share of the steps over which the learning rate rises",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.06
+    weight_decay: Annotated[float, Field(alias="weightDecay", ge=0.0)] = 0.01
+    gradient_clip: Annotated[
+        float,
+        Field(alias="gradientClip", description="largest norm of the gradient", gt=0.0),
+    ] = 1
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        Field(
+            alias="classWeights",
+            description="balanced: a row's loss weighs rows / (classes x rows of its class)",
+        ),
+    ] = "none"
+    label_smoothing: Annotated[
+        float,
+        Field(
+            alias="labelSmoothing",
+            description="share of the target that is spread over all classes",
+            ge=0.0,
+            lt=1.0,
+        ),
+    ] = 0
+    max_length: Annotated[
+        int, Field(alias="maxLength", description="word pieces a row is cut to", ge=4)
+    ] = 128
+    pooling: Annotated[
+        Literal["mean", "first", "last"],
+        Field(
+            description="what the head reads: mean of the tokens, the first, or the last, which in a decoder has seen them all"
+        ),
+    ] = "mean"
+    head_init: Annotated[
+        Literal["probe", "zero"],
+        Field(
+            alias="headInit",
+            description="probe: the head starts as a linear model fitted on the frozen backbone's features",
+        ),
+    ] = "probe"
+    early_stopping: Annotated[EarlyStopping | None, Field(alias="earlyStopping")] = None
+    checkpoint_seconds: Annotated[
+        float,
+        Field(
+            alias="checkpointSeconds",
+            description="seconds between two checkpoints of a trial; 0: after each step",
+            ge=0.0,
+        ),
+    ] = 60
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Field(
+            description="what searches and fits compute in; adapters, heads and their loss stay float32, and so does evaluation. auto: bfloat16 on CUDA devices that have it, else float32"
+        ),
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        bool,
+        Field(
+            alias="gradientCheckpointing",
+            description="a layer keeps only its input for backward and is computed again when backward comes to it: less memory, about a third more time; layers below the lowest adapter are computed once, as ever",
+        ),
+    ] = False
+    compile: Annotated[
+        bool,
+        Field(
+            description="fits run through torch.compile, which needs a C++ compiler and takes a minute or so a fit; searches and evaluation do not"
+        ),
+    ] = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    speed: Annotated[
+        Speed,
+        Field(
+            description="what makes a step cheaper and changes no result",
+            validate_default=True,
+        ),
+    ] = {
+        "packed": True,
+        "cache": {"enabled": True, "maxBytes": 4294967296, "type": "float32"},
+    }
+    threads: Annotated[
+        int | None, Field(description="CPU threads; null: torch's own choice", ge=1)
+    ] = None
 
 
 class Race(BaseModel):

@@ -55,6 +55,10 @@ command("query", "ask all runs in SQL", 'espalier query "SELECT task, method, me
   .option("--views", "list the views and their columns instead")
   .action(carried(async (options, sql) => (await import("./query.js")).queryCommand(sql, options)));
 
+command("cache", "what is kept of the frozen layers' work; --clear frees it", "espalier cache --clear")
+  .option("--clear", "take every entry away")
+  .action(carried(async (options) => (await import("./cache.js")).cacheCommand(options)));
+
 command("show", "a run's table and learned structure", "espalier show latest")
   .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
   .addOption(runsFolder())

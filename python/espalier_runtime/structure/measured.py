@@ -6,7 +6,8 @@ A training step with the candidates S, whose lowest site is s in layer k of L, t
          + sum over S's sites and kinds of (fixed + unit * size)
 
 with `frozen` a layer's forward without gradients, `forward` with them, `above(s)` the way of backward from the layer's
-output to the output of s. Below k nothing flows back. Memory has the same form, in bytes kept for backward.
+output to the output of s. Below k nothing flows back; and where the states that enter layer k are cached, nothing below
+it runs at all, so that `frozen` is zero. Memory has the same form, in bytes kept for backward.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class AdapterCost:
 class StepTimes:
     """Milliseconds. Lists have one entry a layer; `above` is by site, `adapters` by "slot/kind".
 
-    `rest` is a step without layers and optimiser: reading the batch, embeddings, head and loss.
+    `rest` is a step without layers and optimiser: reading the batch, embeddings, head and loss. `cached`: a step starts
+    at its lowest adapted layer.
     """
 
     rest: float
@@ -43,16 +45,17 @@ class StepTimes:
     above: Mapping[str, float]
     adapters: Mapping[str, AdapterCost]
     optimiser: AdapterCost
+    cached: bool = False
 
     def price(self, candidates: Sequence[Candidate]) -> Price:
         """The module's formula."""
+        frozen = [0.0] * len(self.frozen) if self.cached else self.frozen
         kept = [
-            max(0.0, with_gradients - without)
-            for with_gradients, without in zip(self.forward, self.frozen, strict=True)
+            max(0.0, with_gradients - without) for with_gradients, without in zip(self.forward, frozen, strict=True)
         ]
         own = [_of(self.adapters, c).unit * c.size + self.optimiser.unit * c.parameters for c in candidates]
         return Price(
-            base=self.rest + sum(self.frozen) + self.optimiser.fixed,
+            base=self.rest + sum(frozen) + self.optimiser.fixed,
             depth=_depths(candidates, [b + k for b, k in zip(self.backward, kept, strict=True)], self.above, kept),
             own=tuple(own),
             needs=tuple((_group(c),) for c in candidates),

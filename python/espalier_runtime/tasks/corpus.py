@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,6 +34,13 @@ class Batch:
     features: Tensor | None
 
 
+class Prefixes(Protocol):
+    """Where the states of a corpus' rows that a frozen part of the backbone gives are kept."""
+
+    def entering(self, corpus: Corpus, layer: int) -> Callable[[Sequence[int]], list[Tensor]]:
+        """A function from rows of `corpus` to the states (length, hidden) that enter `layer`, one for each."""
+
+
 class Corpus:
     """Token ids, task and label of every row. `features` (rows, hidden) may be set once they are computed.
 
@@ -55,6 +65,11 @@ class Corpus:
         self.packed = packed
         # Without padding rows of unlike length cost nothing, and the order is that of an ordinary loop.
         self._window = 1 if packed else WINDOW
+        #: Keeps what the frozen backbone gives for these rows, where such a cache is set.
+        self.cache: Prefixes | None = None
+        self._whole, self._places = self, list(range(len(rows)))
+        self._entering: Callable[[Sequence[int]], list[Tensor]] | None = None
+        self._start = 0
         self._tokens = [tokens for _, tokens, _ in rows]
         self._pad_id = pad_id
         self._device = device
@@ -91,6 +106,8 @@ class Corpus:
         other.labels = [self.labels[row] for row in kept]
         other.lengths = [self.lengths[row] for row in kept]
         other._tokens = [self._tokens[row] for row in kept]
+        other._places = [self._places[row] for row in kept]
+        vars(other).pop("content", None)
         other.features = None if self.features is None else self.features[kept]
         return other
 
@@ -99,6 +116,25 @@ class Corpus:
         other = copy.copy(self)
         other.packed = False
         return other
+
+    def starting_at(self, layer: int) -> Corpus:
+        """The same rows, whose batches carry the states that enter `layer`; without a cache the corpus itself.
+
+        Nothing below the layer may be trained.
+        """
+        if self.cache is None or layer == 0 or self.features is not None:
+            return self
+        other = copy.copy(self)
+        other._entering, other._start = self.cache.entering(self._whole, layer), layer
+        return other
+
+    @cached_property
+    def content(self) -> str:
+        """sha256 of every row's tokens, in order."""
+        digest = hashlib.sha256()
+        for tokens in self._tokens:
+            digest.update(f"{tokens.input_ids} {tokens.token_type_ids}\n".encode())
+        return digest.hexdigest()
 
     def batches(self, rows: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
         """The rows of each batch of an epoch over `rows`, in an order that `seed` and `epoch` set."""
@@ -135,8 +171,15 @@ class Corpus:
         types = None
         if tokens[0].token_type_ids is not None:
             types = layout.lay([torch.tensor(row.token_type_ids) for row in tokens]).to(self._device)
+        entering = None if self._entering is None else self._entering([self._places[row] for row in rows])
         return Batch(
-            inputs=Inputs(layout, ids.to(self._device), types),
+            inputs=Inputs(
+                layout,
+                ids.to(self._device),
+                types,
+                entering=None if entering is None else layout.lay(entering),
+                start=self._start,
+            ),
             task_ids=torch.tensor([self.task_ids[row] for row in rows], device=self._device),
             labels=torch.tensor([self.labels[row] for row in rows], dtype=torch.float64).to(self._device),
             features=None if self.features is None else self.features[list(rows)],

@@ -51,8 +51,15 @@ class AdaptedModel(nn.Module):
         return head
 
     def readable(self, corpus: Corpus) -> Corpus:
-        """`corpus` laid in batches as the adapters can take them, and compiled steps without end of new shapes."""
-        return corpus if self.adapters.packs and not self.execution.compiled else corpus.padded()
+        """`corpus` in batches as the adapters can take them, and from where on something is adapted.
+
+        Compiled steps take padded batches and the whole model: else every batch would be a shape of its own.
+        """
+        if self.execution.compiled:
+            return corpus.padded()
+        laid = corpus if self.adapters.packs else corpus.padded()
+        lowest = self.adapters.lowest_layer
+        return laid if lowest is None or not self.backbone.form.starts else laid.starting_at(lowest)
 
     def pooled(self, batch: Batch, gates: Tensor | None, *, training: bool = False) -> Tensor:
         """Pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.

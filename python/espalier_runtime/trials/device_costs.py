@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -50,7 +50,9 @@ def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> 
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, asdict(found))
     everything = work.space.candidates
-    return Costs(found.times, found.memory, found.times.price(everything).of(range(len(everything))))
+    cached = work.training.speed.cache.enabled and work.backbone.form.starts
+    times = replace(found.times, cached=cached)
+    return Costs(times, found.memory, times.price(everything).of(range(len(everything))))
 
 
 def _key(work: Workload, space: contract.Space) -> str:

@@ -26,6 +26,7 @@ from espalier_runtime.tasks.sealed import SealedSplits
 from espalier_runtime.tasks.task import Example, TaskData
 from espalier_runtime.tasks.tokenise import TokenIds, encode
 from espalier_runtime.training.execution import check_execution
+from espalier_runtime.training.prefix_cache import PrefixCache
 from espalier_runtime.trials.calibrate import Workload
 from espalier_runtime.trials.device_costs import device_costs
 
@@ -38,7 +39,7 @@ class Prepared:
     """Loaded once a run. `corpus` holds all tasks' training rows, `evaluation` one corpus a task, sealed.
 
     `whole` is the space as stated; `space` and `limits` hold the candidates that keep the limits alone. `costs` are
-    those of steps over `work`.
+    those of steps over `work`. `cache` keeps what the backbone's frozen layers give.
     """
 
     plan: contract.Plan
@@ -52,6 +53,7 @@ class Prepared:
     corpus: Corpus
     evaluation: SealedSplits
     warnings: tuple[str, ...]
+    cache: PrefixCache | None = None
     _features: dict[int, Tensor] = field(default_factory=dict)
     _probes: dict[tuple[int, ...], list[Head]] = field(default_factory=dict)
 
@@ -70,7 +72,12 @@ class Prepared:
         """Pooled states (rows, hidden) of the frozen, unadapted backbone; computed once for each corpus."""
         key = id(corpus)
         if key not in self._features:
-            self._features[key] = frozen_features(self.backbone, corpus, self.plan.training)
+            training = self.plan.training
+            self._features[key] = (
+                frozen_features(self.backbone, corpus, training)
+                if self.cache is None
+                else self.cache.features(corpus, training.pooling)
+            )
         return self._features[key]
 
     def held_out(self, seed: int) -> list[int]:
@@ -135,7 +142,9 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
         )
     whole = build_space(plan.space, backbone.sites, len(tasks))
     _check_length(plan.training, backbone)
-    corpus, evaluation = _encode(tasks, backbone, plan.training, device)
+    speed = plan.training.speed
+    cache = PrefixCache(backbone, speed.cache.max_bytes, speed.cache.type) if speed.cache.enabled else None
+    corpus, evaluation = _encode(tasks, backbone, plan.training, cache)
     work = Workload(backbone, whole, corpus, plan.training, _unfitted_heads(tasks, backbone))
     costs = device_costs(work, plan.space, costs_file)
     limits = limits_of(plan.budget, whole, backbone.parameters, costs)
@@ -162,7 +171,9 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
             f"{corpus.truncated:,} of {len(corpus):,} training rows ({share:.0%}) are longer than"
             f" training.maxLength, {plan.training.max_length} tokens, and were cut"
         )
-    return Prepared(plan, backbone, whole, space, limits, work, costs, tasks, corpus, evaluation, tuple(warnings))
+    return Prepared(
+        plan, backbone, whole, space, limits, work, costs, tasks, corpus, evaluation, tuple(warnings), cache
+    )
 
 
 def _unfitted_heads(tasks: Sequence[TaskData], backbone: Backbone) -> list[tuple[str, Head]]:
@@ -203,7 +214,7 @@ def frozen_features(backbone: Backbone, corpus: Corpus, training: contract.Train
 
 
 def _encode(
-    tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training, device: torch.device
+    tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training, cache: PrefixCache | None
 ) -> tuple[Corpus, SealedSplits]:
     pad = backbone.tokenizer.pad_token_id or 0
     packed = training.speed.packed and backbone.packs
@@ -213,11 +224,13 @@ def _encode(
         ids = encode(backbone.tokenizer, examples, training.max_length)
         return [(index, tokens, float(example.label)) for tokens, example in zip(ids, examples, strict=True)]
 
+    def corpus(of: Sequence[tuple[int, TokenIds, float]]) -> Corpus:
+        made = Corpus(names, of, pad, backbone.device, packed=packed)
+        made.cache = cache
+        return made
+
     train = [row for index, task in enumerate(tasks) for row in rows(index, task.train)]
-    evaluation = tuple(
-        Corpus(names, rows(index, task.evaluation), pad, device, packed=packed) for index, task in enumerate(tasks)
-    )
-    return Corpus(names, train, pad, device, packed=packed), SealedSplits(evaluation)
+    return corpus(train), SealedSplits([corpus(rows(index, task.evaluation)) for index, task in enumerate(tasks)])
 
 
 def _check_length(training: contract.Training, backbone: Backbone) -> None:

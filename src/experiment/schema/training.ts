@@ -9,6 +9,21 @@ export const EarlyStoppingSchema = z
   })
   .meta({ id: "EarlyStopping" });
 
+export const CacheSchema = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    maxBytes: count
+      .default(4 * 2 ** 30)
+      .describe(
+        "bytes on the disk of all entries together; the least recently used go first, and rows beyond are computed",
+      ),
+    type: z
+      .enum(["float32", "bfloat16", "float16"])
+      .default("float32")
+      .describe("of the numbers kept; the 16-bit types halve the bytes and round the states"),
+  })
+  .meta({ id: "Cache" });
+
 export const SpeedSchema = z
   .strictObject({
     packed: z
@@ -18,6 +33,10 @@ export const SpeedSchema = z
         "a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU)" +
           " allow it; else rows of like length share a padded batch",
       ),
+    cache: CacheSchema.default(CacheSchema.parse({})).describe(
+      "the frozen layers below the lowest adapter are computed once, and their states kept on the disk for every epoch," +
+        " seed, trial and later run",
+    ),
   })
   .meta({ id: "Speed" });
 

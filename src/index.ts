@@ -15,6 +15,7 @@ export {
 export { planExperiment } from "./experiment/plan.js";
 export type { Comparison, Event, ResultRow, RunRecord, Structure, TrialResult } from "./experiment/records.js";
 export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema/index.js";
+export { spaces } from "./experiment/spaces.js";
 export type { ComparisonTableRow, GateTableRow, PredictionTableRow, ResultTableRow } from "./experiment/tables.js";
 export { type OpenRun, openRun, type RunOptions, resumeRun, run } from "./run.js";
 export {

@@ -197,6 +197,13 @@ class ScaledParallelKind(BaseModel):
     scale: Annotated[
         float, Field(description="s in h + s W_up f(W_down x)", gt=0.0)
     ] = 2
+    slots: Annotated[
+        list[Literal["attention", "mlp"]],
+        Field(
+            description="beside which sub-blocks, of those the space names",
+            min_length=1,
+        ),
+    ] = ["attention", "mlp"]
 
 
 class MultiHeadParallelKind(BaseModel):
@@ -998,6 +1005,57 @@ class TamsMethod(BaseModel):
     ] = None
 
 
+class UniformMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["uniform"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    kind: Annotated[
+        Literal[
+            "all",
+            "lora",
+            "bottleneck",
+            "parallel",
+            "scaledParallel",
+            "multiHeadParallel",
+            "uTuning",
+            "unfolded",
+            "bitfit",
+            "ia3",
+            "normTuning",
+            "kernelMix",
+            "kernelScale",
+            "tarp",
+            "grasp",
+            "stochGrasp",
+            "dualLora",
+            "generated",
+            "tokenGate",
+            "prefix",
+            "taskPrompt",
+        ]
+        | None,
+        Field(description='null: the first kind of the space; "all": every kind of it'),
+    ] = None
+
+
 class TopLayersMethod(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1025,6 +1083,7 @@ class TopLayersMethod(BaseModel):
     ] = 2
     kind: Annotated[
         Literal[
+            "all",
             "lora",
             "bottleneck",
             "parallel",
@@ -1047,7 +1106,7 @@ class TopLayersMethod(BaseModel):
             "taskPrompt",
         ]
         | None,
-        Field(description="null: the first kind of the space"),
+        Field(description='null: the first kind of the space; "all": every kind of it'),
     ] = None
 
 
@@ -1107,6 +1166,7 @@ class SeparateMethod(BaseModel):
     ] = None
     kind: Annotated[
         Literal[
+            "all",
             "lora",
             "bottleneck",
             "parallel",
@@ -1129,7 +1189,7 @@ class SeparateMethod(BaseModel):
             "taskPrompt",
         ]
         | None,
-        Field(description="null: the first kind of the space"),
+        Field(description='null: the first kind of the space; "all": every kind of it'),
     ] = None
 
 
@@ -1680,81 +1740,6 @@ class StructureParameters(BaseModel):
     )
     union: Annotated[int, Field(ge=0)]
     tasks: dict[str, int]
-
-
-class Chosen(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    site: Annotated[str, Field(description="such as layers.3.attention.query")]
-    layer: Annotated[int, Field(ge=0)]
-    slot: Annotated[
-        Literal[
-            "attention.query",
-            "attention.key",
-            "attention.value",
-            "attention.output",
-            "mlp.up",
-            "mlp.gate",
-            "mlp.down",
-            "attention",
-            "mlp",
-            "block",
-            "attention.norm",
-            "mlp.norm",
-        ],
-        Field(
-            description="a place inside a layer: one of its linears, a whole sub-block, or a sub-block's norm"
-        ),
-    ]
-    kind: Literal[
-        "lora",
-        "bottleneck",
-        "parallel",
-        "scaledParallel",
-        "multiHeadParallel",
-        "uTuning",
-        "unfolded",
-        "bitfit",
-        "ia3",
-        "normTuning",
-        "kernelMix",
-        "kernelScale",
-        "tarp",
-        "grasp",
-        "stochGrasp",
-        "dualLora",
-        "generated",
-        "tokenGate",
-        "prefix",
-        "taskPrompt",
-    ]
-    start: Annotated[
-        int,
-        Field(
-            description="first rank or width of the chunk, counted through the site's paths",
-            ge=0,
-        ),
-    ]
-    size: Annotated[int, Field(description="how many ranks or widths it holds", ge=1)]
-    parameters: Annotated[int, Field(ge=1)]
-    tasks: Annotated[
-        list[str], Field(description="the tasks that use it", min_length=1)
-    ]
-    scores: Annotated[
-        dict[str, float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]],
-        Field(description="per task: the probability or score that chose it"),
-    ]
-    path: Annotated[
-        int, Field(description="which of the site's adapters it belongs to", ge=0)
-    ] = 0
-    weights: Annotated[
-        dict[str, float],
-        Field(
-            description="per task that mixes several paths: the path's share; a task that is not named takes it whole"
-        ),
-    ] = {}
 
 
 class TaskScore(BaseModel):
@@ -2431,56 +2416,6 @@ class FromMethod(BaseModel):
     ] = 2
 
 
-class UniformMethod(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    method: Literal["uniform"]
-    name: Annotated[
-        str | None,
-        Field(
-            description="how rows and comparisons call it; default: the method's own name",
-            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        ),
-    ] = None
-    learning_rate: Annotated[
-        float | None,
-        Field(
-            alias="learningRate",
-            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
-            gt=0.0,
-            le=10.0,
-        ),
-    ] = None
-    kind: Annotated[
-        Literal[
-            "lora",
-            "bottleneck",
-            "parallel",
-            "scaledParallel",
-            "multiHeadParallel",
-            "uTuning",
-            "unfolded",
-            "bitfit",
-            "ia3",
-            "normTuning",
-            "kernelMix",
-            "kernelScale",
-            "tarp",
-            "grasp",
-            "stochGrasp",
-            "dualLora",
-            "generated",
-            "tokenGate",
-            "prefix",
-            "taskPrompt",
-        ]
-        | None,
-        Field(description="null: the first kind of the space"),
-    ] = None
-
-
 class Speed(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2519,24 +2454,79 @@ class Progress(BaseModel):
     ]
 
 
-class Structure(BaseModel):
+class Chosen(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
     )
-    version: Literal[1]
-    method: str
-    backbone: StructureBackbone
-    tasks: Annotated[list[str], Field(min_length=1)]
-    budget: Annotated[
-        int | None,
+    site: Annotated[str, Field(description="such as layers.3.attention.query")]
+    layer: Annotated[int, Field(ge=0)]
+    slot: Annotated[
+        Literal[
+            "attention.query",
+            "attention.key",
+            "attention.value",
+            "attention.output",
+            "mlp.up",
+            "mlp.gate",
+            "mlp.down",
+            "attention",
+            "mlp",
+            "block",
+            "attention.norm",
+            "mlp.norm",
+        ],
         Field(
-            description="the limit in parameters; null where other limits alone hold",
+            description="a place inside a layer: one of its linears, a whole sub-block, or a sub-block's norm"
+        ),
+    ]
+    kind: Literal[
+        "lora",
+        "bottleneck",
+        "parallel",
+        "scaledParallel",
+        "multiHeadParallel",
+        "uTuning",
+        "unfolded",
+        "bitfit",
+        "ia3",
+        "normTuning",
+        "kernelMix",
+        "kernelScale",
+        "tarp",
+        "grasp",
+        "stochGrasp",
+        "dualLora",
+        "generated",
+        "tokenGate",
+        "prefix",
+        "taskPrompt",
+    ]
+    start: Annotated[
+        int,
+        Field(
+            description="first rank or width of the chunk, counted through the site's paths",
             ge=0,
         ),
     ]
-    parameters: StructureParameters
-    candidates: list[Chosen]
+    size: Annotated[int, Field(description="how many ranks or widths it holds", ge=1)]
+    parameters: Annotated[int, Field(ge=1)]
+    tasks: Annotated[
+        list[str], Field(description="the tasks that use it", min_length=1)
+    ]
+    scores: Annotated[
+        dict[str, float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]],
+        Field(description="per task: the probability or score that chose it"),
+    ]
+    path: Annotated[
+        int, Field(description="which of the site's adapters it belongs to", ge=0)
+    ] = 0
+    weights: Annotated[
+        dict[str, float],
+        Field(
+            description="per task that mixes several paths: the path's share; a task that is not named takes it whole"
+        ),
+    ] = {}
 
 
 class TrialResult(BaseModel):
@@ -2800,6 +2790,70 @@ class Space(BaseModel):
     ]
 
 
+class RaceMethod(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: Literal["race"]
+    name: Annotated[
+        str | None,
+        Field(
+            description="how rows and comparisons call it; default: the method's own name",
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(
+            alias="learningRate",
+            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
+            gt=0.0,
+            le=10.0,
+        ),
+    ] = None
+    proposals: Annotated[
+        list[
+            BudgetedMethod
+            | PaperMethod
+            | ImportanceMethod
+            | SaliencyMethod
+            | FisherMethod
+            | EvaMethod
+            | SoraMethod
+            | LearnableRankMethod
+            | UniformMethod
+            | TopLayersMethod
+            | RandomMethod
+        ],
+        Field(description="whose structures run against each other", min_length=1),
+    ]
+    rate_factors: Annotated[
+        list[float],
+        Field(
+            alias="rateFactors",
+            description="each structure runs at the learning rate times each of these",
+            min_length=1,
+        ),
+    ] = [0.3, 1, 3]
+    fits: Annotated[
+        float,
+        Field(
+            description="the most that the race may cost, its proposals' searches included, in fits of the training's length",
+            gt=0.0,
+        ),
+    ] = 4
+    held_out: Annotated[
+        float,
+        Field(
+            alias="heldOut",
+            description="share of train that the race decides on, which its fits never see",
+            gt=0.0,
+            lt=1.0,
+        ),
+    ] = 0.2
+
+
 class Training(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2923,6 +2977,26 @@ class Training(BaseModel):
     ] = None
 
 
+class Structure(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    version: Literal[1]
+    method: str
+    backbone: StructureBackbone
+    tasks: Annotated[list[str], Field(min_length=1)]
+    budget: Annotated[
+        int | None,
+        Field(
+            description="the limit in parameters; null where other limits alone hold",
+            ge=0,
+        ),
+    ]
+    parameters: StructureParameters
+    candidates: list[Chosen]
+
+
 class Race(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2962,70 +3036,6 @@ class RunRecord(BaseModel):
     seconds: float
     exports: list[Export]
     warnings: list[str]
-
-
-class RaceMethod(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-    )
-    method: Literal["race"]
-    name: Annotated[
-        str | None,
-        Field(
-            description="how rows and comparisons call it; default: the method's own name",
-            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        ),
-    ] = None
-    learning_rate: Annotated[
-        float | None,
-        Field(
-            alias="learningRate",
-            description="null: training.learningRate; a sweep (tune) is shifted by the ratio of the two",
-            gt=0.0,
-            le=10.0,
-        ),
-    ] = None
-    proposals: Annotated[
-        list[
-            BudgetedMethod
-            | PaperMethod
-            | ImportanceMethod
-            | SaliencyMethod
-            | FisherMethod
-            | EvaMethod
-            | SoraMethod
-            | LearnableRankMethod
-            | UniformMethod
-            | TopLayersMethod
-            | RandomMethod
-        ],
-        Field(description="whose structures run against each other", min_length=1),
-    ]
-    rate_factors: Annotated[
-        list[float],
-        Field(
-            alias="rateFactors",
-            description="each structure runs at the learning rate times each of these",
-            min_length=1,
-        ),
-    ] = [0.3, 1, 3]
-    fits: Annotated[
-        float,
-        Field(
-            description="the most that the race may cost, its proposals' searches included, in fits of the training's length",
-            gt=0.0,
-        ),
-    ] = 4
-    held_out: Annotated[
-        float,
-        Field(
-            alias="heldOut",
-            description="share of train that the race decides on, which its fits never see",
-            gt=0.0,
-            lt=1.0,
-        ),
-    ] = 0.2
 
 
 class Plan(BaseModel):

@@ -99,7 +99,7 @@ function checkKinds(experiment: Experiment, origin: string): void {
     });
   }
   for (const { field, method } of methodsOf(experiment)) {
-    if ("kind" in method && method.kind !== null && !kinds.includes(method.kind)) {
+    if ("kind" in method && method.kind !== null && method.kind !== "all" && !kinds.includes(method.kind)) {
       throw new EspalierError(`${origin}: ${field}.kind: "${method.kind}" is not in the space`, {
         code: "input",
         mend: `Add it to space.kinds, or choose one of: ${kinds.join(", ")}.`,

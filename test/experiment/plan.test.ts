@@ -4,6 +4,7 @@ import { baselines, budget, defineExperiment, model, search, task } from "../../
 import { planExperiment, planHash } from "../../src/experiment/plan.js";
 import { quickstart } from "../../src/experiment/presets.js";
 import { PlanSchema } from "../../src/experiment/schema/index.js";
+import { spaces } from "../../src/experiment/spaces.js";
 
 const experiment = defineExperiment({
   name: "example",
@@ -12,6 +13,15 @@ const experiment = defineExperiment({
   budget: budget.parameters("0.5%"),
   methods: [search.budgeted(), baselines.random({ draws: 3, name: "chance" }), baselines.head()],
   seeds: [4, 7],
+});
+
+test("the space of MAM is fitted whole where a baseline takes all kinds", () => {
+  const plan = planExperiment({ ...experiment, space: spaces.mam(), methods: [baselines.uniform({ kind: "all" })] });
+  expect(plan.space.kinds).toMatchObject([
+    { kind: "prefix", tokens: [16] },
+    { kind: "scaledParallel", sizes: [16], scale: 2, slots: ["mlp"] },
+  ]);
+  expect(plan.methods).toMatchObject([{ method: "uniform", kind: "all" }]);
 });
 
 describe("a quantised backbone", () => {

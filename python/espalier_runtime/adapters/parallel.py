@@ -22,7 +22,7 @@ def parallel(spec: contract.ParallelKind | contract.ScaledParallelKind) -> Fused
         if scaled
         else "h + W_up f(W_down x), x enters the sub-block",
         reads="entry",
-        slots=("attention", "mlp"),
+        slots=tuple(spec.slots) if isinstance(spec, contract.ScaledParallelKind) else ("attention", "mlp"),
         sizes=tuple(spec.sizes),
         scale=spec.scale if isinstance(spec, contract.ScaledParallelKind) else 1.0,
         activation=spec.activation,

@@ -84,7 +84,8 @@ class TokenGate(Adapter):
 
     def entering(self, x: Tensor) -> Tensor:
         """The tokens of x (batch, seq, inputs) that go through the MLP: all, or (1, K, inputs)."""
-        if self._pass is None:
+        # Gate and up of an MLP read the same x. Another x is another pass, whether the last came to its end or not.
+        if self._pass is None or self._pass.x is not x:
             self._decide(x)
         return x if self._kept is None else self._told().narrow(x, self._kept)
 
@@ -114,6 +115,7 @@ class TokenGate(Adapter):
             uniform = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
             drawn = logits + uniform.log() - (-uniform).log1p()
             self._missed = self._share(logits, z, real & ~first.squeeze(-1)) - self.kind.ratio
+        self._kept = None
         m = self._bits(drawn).masked_fill(first, 1)
         opened = (m if z is None else 1 - z * (1 - m)).prod(-1, keepdim=True)
         self._pass = _Pass(x, z, opened)

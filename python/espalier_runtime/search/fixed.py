@@ -86,7 +86,7 @@ def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int
     def spread(chosen: list[int]) -> tuple[int, int]:
         return len({candidates[i].site.name for i in chosen}), sum(candidates[i].parameters for i in chosen)
 
-    eligible = [i for i, c in enumerate(candidates) if c.kind == wanted and c.site.layer >= lowest_layer]
+    eligible = [i for i, c in enumerate(candidates) if wanted in (c.kind, "all") and c.site.layer >= lowest_layer]
     return _chosen(problem, problem.limits.best_fill(sorted(eligible, key=place), spread), name)
 
 

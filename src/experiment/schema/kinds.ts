@@ -38,6 +38,11 @@ export const ScaledParallelKindSchema = z
     sizes: widths([8, 16, 32]),
     activation: activation("relu"),
     scale: scale(2).describe("s in h + s W_up f(W_down x)"),
+    slots: z
+      .array(z.enum(["attention", "mlp"]))
+      .min(1)
+      .default(["attention", "mlp"])
+      .describe("beside which sub-blocks, of those the space names"),
   })
   .meta({ id: "ScaledParallelKind" });
 export const MultiHeadParallelKindSchema = z

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { baselineSchemas } from "./baselines.js";
 import { count, methodFields, share } from "./fields.js";
-import { KindNameSchema } from "./kinds.js";
+import { kindNames } from "./kinds.js";
 
 const methodName = methodFields;
 const searchFields = {
@@ -185,7 +185,11 @@ export const FromMethodSchema = z
       .describe("start: the logit that the structure's candidates begin with; the others begin at 0"),
   })
   .meta({ id: "FromMethod" });
-const kindOfBaseline = KindNameSchema.nullable().default(null).describe("null: the first kind of the space");
+const kindOfBaseline = z
+  .enum(["all", ...kindNames])
+  .nullable()
+  .default(null)
+  .describe('null: the first kind of the space; "all": every kind of it');
 export const UniformMethodSchema = z
   .strictObject({ method: z.literal("uniform"), ...methodName, kind: kindOfBaseline })
   .meta({ id: "UniformMethod" });

@@ -1802,6 +1802,18 @@ class Predicted(BaseModel):
     measured: float
 
 
+class OverBudget(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    limit: Literal["parameters", "stepTime", "memory"]
+    allowed: Annotated[
+        float, Field(description="parameters, the share of a full step, or bytes")
+    ]
+    measured: float
+
+
 class TunedRate(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2567,6 +2579,14 @@ class TrialResult(BaseModel):
             alias="learningRate", description="what it was trained at; null: unknown"
         ),
     ] = None
+    over_budget: Annotated[
+        list[OverBudget],
+        Field(
+            alias="overBudget",
+            description="limits that a method without a structure does not keep, since none is put on it",
+            validate_default=True,
+        ),
+    ] = []
 
 
 class Tuning(BaseModel):
@@ -2640,6 +2660,14 @@ class ResultRow(BaseModel):
         float | None,
         Field(alias="learningRate", description="what the method was trained at"),
     ] = None
+    over_budget: Annotated[
+        list[OverBudget],
+        Field(
+            alias="overBudget",
+            description="limits that a method without a structure does not keep, since none is put on it; the most over seeds",
+            validate_default=True,
+        ),
+    ] = []
 
 
 class Merge(BaseModel):

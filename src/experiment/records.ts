@@ -73,6 +73,14 @@ export const PredictedSchema = z
   .meta({ id: "Predicted" });
 const IntervalSchema = z.tuple([real, real]).meta({ id: "Interval" });
 
+export const OverBudgetSchema = z
+  .strictObject({
+    limit: z.enum(["parameters", "stepTime", "memory"]),
+    allowed: z.number().describe("parameters, the share of a full step, or bytes"),
+    measured: z.number(),
+  })
+  .meta({ id: "OverBudget" });
+
 export const TrialResultSchema = z
   .strictObject({
     version: z.literal(1),
@@ -97,6 +105,10 @@ export const TrialResultSchema = z
       .describe("the most that a training step's tensors take; null: of no structure"),
     gatesAboveHalf: z.int().min(0).nullable(),
     learningRate: z.number().nullable().default(null).describe("what it was trained at; null: unknown"),
+    overBudget: z
+      .array(OverBudgetSchema)
+      .default([])
+      .describe("limits that a method without a structure does not keep, since none is put on it"),
   })
   .meta({ id: "TrialResult" });
 
@@ -175,6 +187,10 @@ export const ResultRowSchema = z
     lowestLayer: z.number().nullable(),
     failed: z.int().min(0),
     learningRate: z.number().nullable().default(null).describe("what the method was trained at"),
+    overBudget: z
+      .array(OverBudgetSchema)
+      .default([])
+      .describe("limits that a method without a structure does not keep, since none is put on it; the most over seeds"),
   })
   .meta({ id: "ResultRow" });
 

@@ -2,6 +2,7 @@
 import Table from "cli-table3";
 import type { Comparison, ResultRow, RunRecord } from "../experiment/records.js";
 import { duration, percent, points, short, toNumber } from "./numbers.js";
+import { markedMethod, overBudgetNotes } from "./over-budget.js";
 import type { Paint } from "./paint.js";
 import { plainLines } from "./plain-lines.js";
 
@@ -44,7 +45,7 @@ function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefi
   const seconds = row.seconds.search + row.seconds.fit;
   const failed = row.failed > 0 ? ` (${row.failed} failed)` : "";
   return [
-    isAnswer ? paint.bold(row.method) : row.method,
+    isAnswer ? paint.bold(markedMethod(row)) : markedMethod(row),
     row.mean === null ? "-" : points(row.mean),
     row.ci95 === null ? "-" : `${points(row.ci95[0])} to ${points(row.ci95[1])}`,
     row.mean === null ? "-" : short(row.parameters.task),
@@ -80,5 +81,6 @@ export function resultsLegend(record: Pick<RunRecord, "rows" | "comparisons">): 
     "step: median of the fit; time: search and fit of one seed",
     "answer against it: score of the answer less that of the row, paired by seed and",
     'item, Holm-corrected; "no difference": cannot be told apart',
+    ...overBudgetNotes(record.rows).map((note) => `* ${note}`),
   ].join("\n");
 }

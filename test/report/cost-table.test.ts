@@ -19,6 +19,7 @@ function row(method: string, changes: Partial<ResultRow>): ResultRow {
     hardenedBeforeFit: null,
     lowestLayer: 3,
     learningRate: null,
+    overBudget: [],
     failed: 0,
     ...changes,
   };

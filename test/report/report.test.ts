@@ -5,6 +5,7 @@ import { paintFor, plain } from "../../src/report/paint.js";
 import { resultsLegend, resultsTable } from "../../src/report/results-table.js";
 import { runReport } from "../../src/report/run-report.js";
 import { drawStructure } from "../../src/report/structure-drawing.js";
+import { resultTables } from "../../src/report/tables/results.js";
 
 function row(method: string, mean: number, union: number): ResultRow {
   return {
@@ -24,6 +25,7 @@ function row(method: string, mean: number, union: number): ResultRow {
     lowestLayer: 0,
     failed: 0,
     learningRate: 0.003,
+    overBudget: [],
   };
 }
 
@@ -35,6 +37,32 @@ const record: Pick<RunRecord, "rows" | "comparisons"> = {
   rows: [row("budgeted", 0.968, 22_272), row("uniform", 0.97, 22_272), row("head", 0.956, 0)],
   comparisons: [against("uniform", -0.002, "cannot be told apart"), against("head", 0.012, "better")],
 };
+
+describe("a method that takes more than the budget allows", () => {
+  const full: ResultRow = {
+    ...row("full", 0.97, 22_713_216),
+    overBudget: [
+      { limit: "stepTime", allowed: 0.6, measured: 1.634 },
+      { limit: "memory", allowed: 2 ** 28, measured: 2 ** 29 },
+    ],
+  };
+  const over = { ...record, rows: [...record.rows, full] };
+
+  test("has a star at its name", () => {
+    const lines = resultsTable(over, plain).split("\n");
+    expect(lines.filter((line) => line.includes("*"))).toEqual([
+      "full*      97.0  96.0 to 98.0   22.7M  87 ms  11 s  -",
+    ]);
+  });
+
+  test("is told of under the table, with what it takes and what is allowed", () => {
+    const time = "* full takes 163% of a full step; the budget allows 60%";
+    const memory = "* full takes 512 MiB; the budget allows 256 MiB";
+    expect(resultsLegend(over).split("\n").slice(-2)).toEqual([time, memory]);
+    expect(resultTables(over)[0]?.caption).toBe(`accuracy x 100 on test, 3 seeds; ${time}; ${memory}`);
+    expect(resultTables(over)[0]?.rows.at(-1)?.[0]).toBe("full*");
+  });
+});
 
 describe("the results table", () => {
   test("has a line for each method, with score, interval, parameters, times and verdict", () => {

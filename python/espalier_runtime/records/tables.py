@@ -38,7 +38,10 @@ def write_rows(path: Path, model: type[BaseModel], rows: Sequence[Mapping[str, o
 
 
 def flat(record: BaseModel) -> dict[str, object]:
-    """{"stepMs": {"measured": 1}} as {"step_ms_measured": 1}; an interval as two columns; words as numbers."""
+    """{"stepMs": {"measured": 1}} as {"step_ms_measured": 1}; an interval as two columns; words as numbers.
+
+    What is a list of records is no column, and left out.
+    """
     return _flat(record, "")
 
 
@@ -58,6 +61,8 @@ def _flat(record: BaseModel, prefix: str) -> dict[str, object]:
     for key, field in type(record).model_fields.items():
         value, name = getattr(record, key), prefix + key
         part = _part(field.annotation)
+        if part is not None and get_origin(field.annotation) is list:
+            continue
         if key == "ci95":
             low, high = (None, None) if value is None else value
             row |= {f"{name}_low": _number(low), f"{name}_high": _number(high)}

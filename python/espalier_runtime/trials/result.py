@@ -57,6 +57,7 @@ def result_of(
             "peakMemoryMiB": peak_memory_mib(prepared.backbone.device),
             "learningRate": prepared.plan.training.learning_rate,
             "memoryMiB": costs.memory,
+            "overBudget": [entry.model_dump(by_alias=True) for entry in costs.over_budget],
             "gatesAboveHalf": None if found is None else found.gates_above_half,
         }
     )

@@ -1,9 +1,10 @@
-"""What a fitted structure's step was predicted to take, and the memory it is measured to hold."""
+"""What a fitted structure's step was predicted to take, the memory it is measured to hold, and limits it passes."""
 
 from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,28 +12,37 @@ import torch
 from espalier_runtime import contract
 from espalier_runtime.search.problem import Found
 from espalier_runtime.trials.fit import Fitted
+from espalier_runtime.trials.over_budget import over_budget
 from espalier_runtime.trials.prepare import Prepared
 from espalier_runtime.trials.step_memory import peak_bytes
 
 
 @dataclass(frozen=True)
 class StepCosts:
-    """What the structure's step was predicted to take, and its memory; None where nothing is adapted."""
+    """What the structure's step was predicted to take, and its memory; None where nothing is adapted.
+
+    `over_budget` holds the limits that a method without a structure does not keep.
+    """
 
     predicted_ms: float | None = None
     memory: contract.Predicted | None = None
+    over_budget: Sequence[contract.OverBudget] = ()
 
 
 def step_costs(prepared: Prepared, found: Found | None, fitted: Fitted, full_ms: float) -> StepCosts:
     """The costs of a fitted structure; `full_ms` is what a step of the full structure takes in this run."""
-    if found is None or not found.structure.candidates:
+    if found is None:
+        return StepCosts(over_budget=over_budget(prepared, fitted))
+    if not found.structure.candidates:
         return StepCosts()
     chosen = found.structure.candidates
     everything = range(len(chosen))
     step = prepared.costs.step.price(chosen).of(everything) / prepared.costs.full_step
     held = peak_bytes(prepared.work, fitted.model, prepared.work.largest_part)
     memory = prepared.costs.memory.price(chosen).of(everything)
-    return StepCosts(full_ms * step, contract.Predicted(predicted=memory / 2**20, measured=held / 2**20))
+    # What was measured layer by layer was not compiled.
+    predicted = None if fitted.model.execution.compiled else full_ms * step
+    return StepCosts(predicted, contract.Predicted(predicted=memory / 2**20, measured=held / 2**20))
 
 
 def peak_memory_mib(device: torch.device) -> float:

@@ -35,7 +35,7 @@ def measure_memory(work: Workload, part: Sequence[int]) -> StepMemory:
     return StepMemory(peak_bytes(work, everything, part) - full, saved, above, adapters, inputs)
 
 
-def peak_bytes(work: Workload, model: AdaptedModel, part: Sequence[int]) -> float:
+def peak_bytes(work: Workload, model: AdaptedModel, part: Sequence[int], gates: Tensor | None = None) -> float:
     """The most bytes of tensors that are held in a training step on the rows `part`, the weights included.
 
     The optimiser's moments count; the corpus and other models do not.
@@ -48,14 +48,14 @@ def peak_bytes(work: Workload, model: AdaptedModel, part: Sequence[int]) -> floa
     for weight in trained:
         weight.grad = torch.zeros_like(weight)
     with model.adapters.attached(work.backbone.model):
-        taken = _peak_of(lambda: _pass(work, model, part), work.backbone.device)
+        taken = _peak_of(lambda: _pass(work, model, part, gates), work.backbone.device)
     for weight in trained:
         weight.grad = None
     return float(still + taken)
 
 
-def _pass(work: Workload, model: AdaptedModel, part: Sequence[int]) -> None:
-    loss = model.losses(work.corpus.batch(part), None).sum()
+def _pass(work: Workload, model: AdaptedModel, part: Sequence[int], gates: Tensor | None) -> None:
+    loss = model.losses(work.corpus.batch(part), gates).sum()
     loss.backward()  # type: ignore[no-untyped-call]
 
 

@@ -96,6 +96,7 @@ def _row(
             "lowestLayer": _mean(lowest) if lowest else None,
             "failed": len(results) - len(done),
             "learningRate": next((r.learning_rate for r in done), None),
+            "overBudget": _over_budget(done),
         }
     )
 
@@ -169,6 +170,14 @@ def _memory(done: Sequence[contract.TrialResult]) -> dict[str, float] | None:
         "predicted": statistics.median([entry.predicted for entry in known]),
         "measured": statistics.median([entry.measured for entry in known]),
     }
+
+
+def _over_budget(done: Sequence[contract.TrialResult]) -> list[dict[str, object]]:
+    """Each limit that a trial does not keep, with the most that one takes."""
+    most: dict[str, contract.OverBudget] = {}
+    for entry in sorted((entry for r in done for entry in r.over_budget), key=lambda entry: entry.measured):
+        most[entry.limit] = entry
+    return [entry.model_dump(by_alias=True) for entry in most.values()]
 
 
 def _median(values: Sequence[float | None]) -> float | None:

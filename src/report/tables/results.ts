@@ -1,6 +1,7 @@
 /** The results of a run as plain tables, one a task: what Markdown, LaTeX and HTML print. */
 import type { Comparison, ResultRow, RunRecord } from "../../experiment/records.js";
 import { duration, points, short, toNumber } from "../numbers.js";
+import { markedMethod, overBudgetNotes } from "../over-budget.js";
 
 export interface Table {
   /** The task. */
@@ -24,7 +25,10 @@ export function resultTables({ rows, comparisons }: Pick<RunRecord, "rows" | "co
     const seeds = Math.max(...own.map((row) => row.seeds));
     return {
       name: task,
-      caption: `${own[0]!.metric} x 100 on ${own[0]!.split}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
+      caption: [
+        `${own[0]!.metric} x 100 on ${own[0]!.split}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
+        ...overBudgetNotes(own).map((note) => `* ${note}`),
+      ].join("; "),
       head,
       align,
       rows: own.map((row, index) => line(row, index === 0, comparisonWith(row, comparisons))),
@@ -41,7 +45,7 @@ function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefi
   const failed = row.failed > 0 ? ` (${row.failed} failed)` : "";
   if (row.mean === null) return [row.method, "\u2013", "\u2013", "\u2013", "\u2013", "\u2013", `\u2013${failed}`];
   return [
-    row.method,
+    markedMethod(row),
     points(row.mean),
     row.ci95 === null ? "\u2013" : `${points(row.ci95[0])} to ${points(row.ci95[1])}`,
     short(row.parameters.task),

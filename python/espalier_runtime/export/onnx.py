@@ -2,7 +2,7 @@
 
 inputs   input_ids, attention_mask and, where the tokeniser gives them, token_type_ids    int64 (batch, tokens)
 outputs  outputs    logits (batch, classes), or a regression's values (batch, 1)
-         embedding  pooled states (batch, hidden)
+         pooled     pooled states (batch, hidden)
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 /** The answer against its rivals: the difference of scores with its interval, and the verdict in words. */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../experiment/records.js";
+import { signedPoints } from "../report/numbers.js";
 import { defaultWidth, drawFigure, emptyFigure, type FigureOptions } from "./figure.js";
 import { textWidth } from "./labels.js";
-import { finite, signedPoints } from "./numbers.js";
+import { finite } from "./numbers.js";
 import { accent, dim, grid, ink, worse } from "./palette.js";
 
 interface Effect {
@@ -43,7 +44,7 @@ export function comparisonEffects(
         Plot.gridX({ stroke: grid, strokeOpacity: 1, ticks: Math.min(5, width / 120) }),
         Plot.axisX({
           ticks: Math.min(5, width / 120),
-          tickFormat: (value: number) => signedPoints(value) || "0",
+          tickFormat: (value: number) => signedPoints(value),
           labelAnchor: "center",
           labelArrow: "none",
           fill: dim,
@@ -70,9 +71,9 @@ export function comparisonEffects(
 function effectOf({ b, difference, ci95, verdict, pAdjusted }: Comparison): Effect[] {
   const [middle, low, high] = [finite(difference), finite(ci95[0]), finite(ci95[1])];
   if (middle === undefined || low === undefined || high === undefined) return [];
-  const signed = signedPoints(middle) || "0";
+  const signed = signedPoints(middle);
   const label = verdict === "cannot be told apart" ? `no difference (${signed})` : `${verdict} by ${signed.slice(1)}`;
-  const interval = `${signedPoints(low) || "0"} to ${signedPoints(high) || "0"}`;
+  const interval = `${signedPoints(low)} to ${signedPoints(high)}`;
   return [
     {
       rival: b,

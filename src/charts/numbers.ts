@@ -8,12 +8,6 @@ export function finite(value: Real | null | undefined): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** "+1.4" or "-0.3": a difference of two scores, in points. */
-export function signedPoints(difference: number): string {
-  const text = (100 * Math.abs(difference)).toFixed(1);
-  return `${text === "0.0" ? "" : difference < 0 ? "\u2212" : "+"}${text}`;
-}
-
 /** "120k" for 120000: ticks are round, so that a decimal zero says nothing. */
 export function shortTick(count: number): string {
   return short(count).replace(".0", "");

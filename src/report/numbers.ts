@@ -12,6 +12,12 @@ export function points(value: Real): string {
   return Number.isFinite(number) ? (100 * number).toFixed(1) : String(number);
 }
 
+/** "+1.4" or "-0.3": a difference of two scores, in points. */
+export function signedPoints(difference: number): string {
+  const text = (100 * Math.abs(difference)).toFixed(1);
+  return `${text === "0.0" ? "" : difference < 0 ? "\u2212" : "+"}${text}`;
+}
+
 /** "22.3k" for 22272, "1.4M" for 1400000. */
 export function short(count: number): string {
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)}M`;

@@ -1,6 +1,6 @@
 /** The results of a run as plain tables, one a task: what Markdown, LaTeX and HTML print. */
 import type { Comparison, ResultRow, RunRecord } from "../../experiment/records.js";
-import { duration, points, short, toNumber } from "../numbers.js";
+import { duration, points, short, signedPoints, toNumber } from "../numbers.js";
 import { markedMethod, overBudgetNotes } from "../over-budget.js";
 
 export interface Table {
@@ -57,8 +57,7 @@ function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefi
 
 function verdict(comparison: Comparison | undefined): string {
   if (comparison === undefined) return "\u2013";
-  const difference = toNumber(comparison.difference);
-  const signed = `${difference < 0 ? "\u2212" : "+"}${points(Math.abs(difference))}`;
+  const signed = signedPoints(toNumber(comparison.difference));
   const word = comparison.verdict === "cannot be told apart" ? "no difference" : comparison.verdict;
   return `${word} ${signed}`;
 }

@@ -10,7 +10,9 @@ import type { ComparisonTableRow, PredictionTableRow, ResultTableRow } from "./e
 import { earlyEnd } from "./launch/early-end.js";
 import { type InProcessOptions, launchInProcess } from "./launch/in-process.js";
 import type { LaunchOptions } from "./launch/launcher.js";
+import { type LossCurve, readCurves } from "./runs/curves.js";
 import { followEvents } from "./runs/follow.js";
+import { type Gates, readGates } from "./runs/gates.js";
 import { createRunDirectory, files } from "./runs/layout.js";
 import { readPlan, readRecord, readStructure } from "./runs/read.js";
 import { readComparisonTable, readPredictions, readResultTable } from "./runs/tables.js";
@@ -71,6 +73,10 @@ export interface OpenRun {
   predictions(trial: string): Promise<PredictionTableRow[] | undefined>;
   /** The structure that a trial found; undefined until the trial has ended. */
   structure(trial: string): Promise<Structure | undefined>;
+  /** The gates of a trial's search, as far as it has come; undefined where it learns none. */
+  gates(trial: string): Promise<Gates | undefined>;
+  /** The losses of a trial's stages, thinned for drawing. */
+  curves(trial: string): Promise<LossCurve[]>;
   /** All events from the first on; waits for more while the run is written. */
   events(signal?: AbortSignal): AsyncGenerator<Event>;
 }
@@ -85,6 +91,11 @@ export function openRun(directory: string): OpenRun {
     comparisons: () => readComparisonTable(directory),
     predictions: (trial) => readPredictions(directory, trial),
     structure: (trial) => readStructure(directory, trial),
+    gates: (trial) => readGates(directory, trial),
+    curves: async (trial) => {
+      const { trials } = await readPlan(directory);
+      return readCurves(directory, trial, trials.find(({ id }) => id === trial)?.method ?? trial);
+    },
     events: (signal) => followEvents(directory, signal),
   };
 }

@@ -14,16 +14,10 @@ const read = (file: string) => readFile(path.join(root, file), "utf8");
 
 test("docs/database-views.md lists every view and column (npx vitest run test/docs.test.ts --update writes it)", async () => {
   const parts = views.map(({ name, row, columns }) => {
-    const lines = Object.entries(columns).map(([column, { type, says }]) => `| \`${column}\` | ${type} | ${says} |`);
-    return [
-      `## ${name}`,
-      "",
-      `One row is ${row}.`,
-      "",
-      "| column | type | what it holds |",
-      "| --- | --- | --- |",
-      ...lines,
-    ];
+    const lines = Object.entries(columns).map(
+      ([column, { type, says }]) => `- \`${column}\` ${type}${says === "" ? "" : `: ${says}`}`,
+    );
+    return [`## ${name}`, "", `One row is ${row}.`, "", ...lines];
   });
   const text = [
     "# The views over all runs",

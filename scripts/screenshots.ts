@@ -1,9 +1,10 @@
 /**
- * The README's two pictures, taken from a real run of the main job: the page while a search goes on, and the finished structure.
+ * The README's two pictures, taken from a real run of the main job: the page while a search goes on, and a found structure.
  *
- *     npm run build && npx jiti scripts/screenshots.ts [RUNS]        (needs Chromium; CHROMIUM names another one)
+ *     npm run build && npx jiti scripts/screenshots.ts [RUN]        (needs Chromium; CHROMIUM names another one)
  *
- * The run is left in RUNS, by default ./runs; the pictures are docs/live-run.png and docs/structure.png.
+ * Without RUN the main job is run, into ./runs; a RUN under way is watched instead. The pictures are docs/live-run.png and
+ * docs/structure.png.
  */
 import path from "node:path";
 import { execa } from "execa";
@@ -13,28 +14,33 @@ import { listRuns } from "../src/runs/read.js";
 import { browserPath, launchBrowser, openPage } from "../test/browser.js";
 
 const root = path.resolve(import.meta.dirname, "..");
-const folder = path.resolve(process.argv[2] ?? "runs");
-/** The seed whose search is shown: one trial has ended by then. */
-const searching = "budgeted-seed1";
+const picture = (name: string) => path.join(root, "docs", `${name}.png`);
+const given = process.argv[2];
+const folder = given === undefined ? path.resolve("runs") : path.dirname(path.resolve(given));
 
 if (browserPath === undefined) throw new Error("no Chromium was found; CHROMIUM names one");
 const before = new Set((await listRuns(folder)).map((run) => run.name));
-const job = execa(process.execPath, [path.join(root, "dist", "cli", "main.js"), "quickstart", "--runs", folder], {
-  stdio: "inherit",
-});
+const main = path.join(root, "dist", "cli", "main.js");
+const job =
+  given === undefined
+    ? execa(process.execPath, [main, "quickstart", "--runs", folder], { stdio: "inherit" })
+    : undefined;
 await using dashboard = await startDashboard({ folder });
 const browser = await launchBrowser();
 try {
-  const { page } = await openPage(browser, { viewport: { width: 1280, height: 1040 }, colorScheme: "light" });
-  await page.goto(`${dashboard.url}#/run/${encodeURIComponent(await begun())}`);
+  const { page } = await openPage(browser, { viewport: { width: 1280, height: 1000 }, colorScheme: "light" });
+  page.setDefaultTimeout(0);
+  await page.goto(
+    `${dashboard.url}#/run/${encodeURIComponent(given === undefined ? await begun() : path.basename(given))}`,
+  );
   await halfSearched(page);
-  await page.screenshot({ path: path.join(root, "docs", "live-run.png") });
-  await job;
+  await page.screenshot({ path: picture("live-run") });
   await page.getByText("chosen at the end").waitFor();
-  await page.locator("#Structure").screenshot({ path: path.join(root, "docs", "structure.png") });
+  await page.locator("#Structure").screenshot({ path: picture("structure") });
+  await job;
 } finally {
   await browser.close();
-  job.kill();
+  job?.kill();
 }
 
 /** The name of the run that has just been started. */
@@ -46,17 +52,14 @@ async function begun(): Promise<string> {
   }
 }
 
-/** Until the page shows the search half done. */
+/** Until a search is half done, and its gates of then are shown. */
 async function halfSearched(page: Page): Promise<void> {
-  const where = page.getByText(`${searching} search, step`);
+  const slider = page.getByText(/step \d+ of \d+, the newest/);
   for (;;) {
-    await where.waitFor({ timeout: 0 });
-    const [, step, steps] = /search, step (\d+) of (\d+)/.exec((await where.textContent()) ?? "") ?? [];
-    if (Number(step) * 2 >= Number(steps)) break;
+    const [, step, steps] = /step (\d+) of (\d+)/.exec((await slider.textContent()) ?? "") ?? [];
+    if (2 * Number(step) >= Number(steps)) return;
     await wait(500);
   }
-  // The gates of that step are read a moment later.
-  await wait(2000);
 }
 
 function wait(milliseconds: number): Promise<void> {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -132,12 +132,12 @@ def _adapters(
     groups: dict[str, dict[int, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in work.space.candidates:
         groups[f"{candidate.site.slot}/{candidate.kind}"][candidate.site.layer].append(candidate)
+    kept = _kept_beside(work, part, plain, {name: list(by_layer.values()) for name, by_layer in groups.items()})
     costs, inputs = {}, {}
     for name, by_layer in groups.items():
-        layer = max(by_layer)
-        every = by_layer[layer]
+        every = by_layer[max(by_layer)]
         few, all_of_it = every[:1], every
-        small, large = (_kept(work, part, chosen, layer) - plain[layer] for chosen in (few, all_of_it))
+        small, large = kept[name, False], kept[name, True]
         more = sum(c.size for c in all_of_it) - few[0].size
         unit = max(0.0, large - small) / more if more else 0.0
         costs[name] = AdapterCost(max(0.0, small - unit * few[0].size), unit)
@@ -146,9 +146,30 @@ def _adapters(
     return costs, inputs
 
 
-def _kept(work: Workload, part: Sequence[int], candidates: Sequence[Candidate], layer: int) -> float:
-    found = _saved(work, part, candidates)
-    return float(found.at["leave", layer] - found.at["enter", layer])
+def _kept_beside(
+    work: Workload, part: Sequence[int], plain: Sequence[float], groups: Mapping[str, Sequence[Sequence[Candidate]]]
+) -> dict[tuple[str, bool], float]:
+    """By (group, whether all its chunks are there or only the first) what a layer keeps more than in `plain`.
+
+    A group has the same chunks in each of its layers, so that a pass measures as many groups as there are layers, each
+    in one of its own.
+    """
+    waiting = [(name, whole) for name in groups for whole in (False, True)]
+    found: dict[tuple[str, bool], float] = {}
+    while waiting:
+        taken: dict[int, tuple[str, bool]] = {}
+        chosen: list[Candidate] = []
+        for name, whole in waiting:
+            free = [chunks for chunks in groups[name] if chunks[0].site.layer not in taken]
+            if free:
+                chunks = max(free, key=lambda chunks: chunks[0].site.layer)
+                taken[chunks[0].site.layer] = (name, whole)
+                chosen += chunks if whole else chunks[:1]
+        saved = _saved(work, part, chosen)
+        for layer, measured in taken.items():
+            found[measured] = float(saved.at["leave", layer] - saved.at["enter", layer]) - plain[layer]
+        waiting = [entry for entry in waiting if entry not in found]
+    return found
 
 
 def _name_of_input(unadapted: _Saved, candidate: Candidate, work: Workload) -> str:

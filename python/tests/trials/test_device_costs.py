@@ -15,6 +15,7 @@ from espalier_runtime import contract
 from espalier_runtime.structure.space import Candidate, build_space
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.tokenise import TokenIds
+from espalier_runtime.trials import step_memory
 from espalier_runtime.trials.calibrate import Workload, measure_times, median_batch
 from espalier_runtime.trials.device_costs import device_costs
 from espalier_runtime.trials.step_memory import measure_memory, peak_bytes
@@ -102,6 +103,21 @@ def test_costs_are_those_of_steps_that_compute_as_the_fit_will(tmp_path: Path, m
     everything = work().space.candidates
     held = [costs.memory.price(everything).of(range(len(everything))) for costs in (plain, less)]
     assert held[1] < 0.8 * held[0]
+
+
+def test_a_pass_measures_as_many_slots_as_there_are_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[list[int]] = []
+    measured = step_memory._saved
+
+    def counted(given: Workload, part: list[int], candidates: list[Candidate]) -> object:
+        passes.append([c.site.layer for c in candidates if c.level == 0])
+        return measured(given, part, candidates)
+
+    monkeypatch.setattr(step_memory, "_saved", counted)
+    given = work()
+    measure_memory(given, given.largest_part)
+    # Nothing adapted; then six slots, each with few and with all ranks, in three layers.
+    assert [sorted(layers) for layers in passes] == [[], *[[0, 1, 2]] * 4]
 
 
 def test_the_batch_is_that_of_median_size() -> None:

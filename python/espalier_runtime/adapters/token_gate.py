@@ -67,7 +67,7 @@ class TokenGate(Adapter):
         super().__init__(kind, site, chunks)
         inputs, units = entry_of(site).inputs, len(self.indices)
         self.dispatcher = nn.Parameter(torch.zeros(units, inputs))
-        self.bias = nn.Parameter(torch.full((units,), kind.start))
+        self.bias = nn.Parameter(torch.full((units,), float(kind.start)))
         rows = unit_rows(seed, site, kind.name, self.indices, kind.size, inputs)
         self.down = nn.Parameter(rows / math.sqrt(inputs))
         self.up = nn.Parameter(torch.zeros(units, site.outputs, kind.size))

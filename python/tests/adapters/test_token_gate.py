@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import inputs, states, tiny
+from places import layer
 from problems import corpus, problem
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.token_gate import TokenGate
+from espalier_runtime.adapters.token_gate import TokenGate, token_gate
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
@@ -173,3 +174,8 @@ def test_tokens_of_a_shut_candidate_do_not_count_towards_the_ratio() -> None:
     assert opened is not None
     assert float(shut.detach()) == 0.0
     assert float(opened.detach()) > 0.0
+
+
+def test_a_kind_of_defaults_can_be_built_and_trained() -> None:
+    kind = token_gate(contract.TokenGateKind(kind="tokenGate"))
+    assert all(weight.requires_grad for weight in kind.build(layer()["mlp"], [(0, 1)], 0).parameters())

@@ -50,7 +50,7 @@ def main() -> None:
         kilobytes = (Path(folder) / "gates.parquet").stat().st_size / 1000
     heads = [("snips", Head(backbone.hidden, 7)), ("qnli", Head(backbone.hidden, 2))]
     work = Workload(backbone, space, load_corpus(backbone), contract.Training(batch_size=32), heads)
-    step_ms = full_step_ms(work, work.typical_batch)
+    step_ms = full_step_ms(work)
     write_ms = statistics.median(took[1:])
     print(
         f"{len(space.candidates)} candidates, {options.tasks} tasks, {SNAPSHOTS} snapshots: {kilobytes:.0f} kB,"

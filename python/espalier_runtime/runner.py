@@ -193,7 +193,7 @@ class _Run:
         )
         save_examples(directory, prepared.tasks)
         self._check()
-        full_ms = full_step_ms(prepared.work, prepared.work.typical_batch)
+        full_ms = full_step_ms(prepared.work)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
         for trial in plan.trials:

@@ -65,6 +65,12 @@ class Workload:
         """The training batch whose number of tokens is the median of an epoch."""
         return median_batch(self._batches, self.corpus)
 
+    def typical_batches(self, count: int) -> list[list[int]]:
+        """So many batches of an epoch, nearest the median in tokens; they come again where there are fewer."""
+        middle = self.corpus.tokens(self.typical_batch)
+        nearest = sorted(self._batches, key=lambda batch: abs(self.corpus.tokens(batch) - middle))
+        return [nearest[index % len(nearest)] for index in range(count)]
+
     @cached_property
     def largest_part(self) -> list[int]:
         """Of all parts that go through the model at once in an epoch, the one with the most tokens."""

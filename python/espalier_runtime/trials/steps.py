@@ -19,9 +19,12 @@ from espalier_runtime.trials.calibrate import Workload
 STEPS = 5
 
 
-def full_step_ms(work: Workload, batch: Sequence[int]) -> float:
-    """Median milliseconds of a step with every candidate of the space attached, on the rows `batch`."""
-    _, *timed = (step_ms(work, batch, work.space.candidates) for _ in range(STEPS + 1))
+def full_step_ms(work: Workload) -> float:
+    """Median milliseconds of a step with every candidate of the space attached, on batches of about median size.
+
+    They are unlike, as those of a fit are: a batch of a shape that came before takes less time.
+    """
+    _, *timed = (step_ms(work, batch, work.space.candidates) for batch in work.typical_batches(STEPS + 1))
     return statistics.median(timed)
 
 

@@ -120,6 +120,15 @@ def test_a_pass_measures_as_many_slots_as_there_are_layers(monkeypatch: pytest.M
     assert [sorted(layers) for layers in passes] == [[], *[[0, 1, 2]] * 4]
 
 
+def test_typical_batches_are_unlike_and_nearest_the_median_size() -> None:
+    given = work(batch=4)
+    middle = given.corpus.tokens(given.typical_batch)
+    far = [abs(given.corpus.tokens(batch) - middle) for batch in given.typical_batches(12)]
+    assert far == sorted(far)
+    assert len({tuple(batch) for batch in given.typical_batches(12)}) == 12
+    assert given.typical_batches(24)[12:] == given.typical_batches(12)
+
+
 def test_the_batch_is_that_of_median_size() -> None:
     rows = [(0, TokenIds([1] * length, None, False), 0.0) for length in (9, 2, 3, 3, 1)]
     corpus = Corpus(["task"], rows, 0, torch.device("cpu"))

@@ -2439,6 +2439,13 @@ class Speed(BaseModel):
             description="a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU) allow it; else rows of like length share a padded batch"
         ),
     ] = True
+    one_token: Annotated[
+        bool,
+        Field(
+            alias="oneToken",
+            description="where the head reads one token of a row, the last layer computes that token's output alone",
+        ),
+    ] = True
     cache: Annotated[
         Cache,
         Field(
@@ -2998,6 +3005,7 @@ class Training(BaseModel):
         ),
     ] = {
         "packed": True,
+        "oneToken": True,
         "cache": {"enabled": True, "maxBytes": 4294967296, "type": "float32"},
     }
     threads: Annotated[

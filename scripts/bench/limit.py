@@ -23,10 +23,8 @@ def gemm_rate(backbone: Backbone, tokens: int) -> float:
     """Operations a second, the best of a few shapes and repetitions."""
     config = backbone.model.config
     best = 0.0
-    for inputs, outputs in (
-        (config.hidden_size, config.intermediate_size),
-        (config.intermediate_size, config.hidden_size),
-    ):
+    narrow, wide = config.hidden_size, config.intermediate_size
+    for inputs, outputs in ((narrow, wide), (wide, narrow)):
         a = torch.randn(tokens, inputs, device=backbone.device)
         b = torch.randn(inputs, outputs, device=backbone.device)
         for _ in range(10):

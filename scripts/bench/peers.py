@@ -59,7 +59,7 @@ def full_fine_tuning(work: Work, folder: Path) -> Case:
 
 def trainer(work: Work, folder: Path, *, layers: range) -> Case:
     """transformers' Trainer with its defaults over PEFT's LoRA; its own set-up is not counted."""
-    from transformers import Trainer, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -94,6 +94,7 @@ def trainer(work: Work, folder: Path, *, layers: range) -> Case:
                 dataloader_pin_memory=False,
             )
             made = InOrder(model=model, args=arguments, train_dataset=Rows(), data_collator=lambda rows: rows[0])
+            made.remove_callback(PrinterCallback)  # it writes to stdout
             return float(made.train().metrics["train_runtime"])
 
     return run

@@ -54,7 +54,8 @@ class AdapterKind(ABC):
     affine in a linear's input, or in a norm's output, so that it can be folded into the module. `peft`: PEFT's name for
     it, None where PEFT cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters
     of it in one module would not simply add up. `tasks`: how many tasks a kind is made for that has parts of a task's
-    own. `packs`: it works token by token, so that the rows of a batch may lie one after the other.
+    own. `packs`: it works token by token, so that the rows of a batch may lie one after the other. `by_token`: it also
+    works where its modules see only some of the tokens.
     `needs`: what a backbone must have beside a slot.
     """
 
@@ -69,6 +70,7 @@ class AdapterKind(ABC):
     couples: bool = False
     tasks: int = 1
     packs: bool = True
+    by_token: bool = False
     needs: str | None = None
 
     @abstractmethod
@@ -125,6 +127,10 @@ class Adapter(nn.Module):
         if self.reads == "entry" and entry is not None and entry.module != self.site.module:
             return [Hook(entry, before=self._remember), Hook(self.site, after=self)]
         return [Hook(self.site, after=self)]
+
+    def modules_hooked(self) -> frozenset[str]:
+        """The paths of the modules that it works at."""
+        return frozenset(hook.site.module for hook in self.hooks())
 
     def read(self, x: Tensor, h: Tensor) -> Tensor:
         """What the kind reads: the sub-block's input, x or h."""

@@ -20,6 +20,7 @@ from espalier_runtime.backbone.sites import Site
 class FusedKind(AdapterKind):
     """f by the name of its `activation`, s = `scale`; v is what the kind reads."""
 
+    by_token: bool = True
     scale: float
     activation: str
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from espalier_runtime.backbone.beside import Extra, Rows, attend_beside, givers_of
 
@@ -23,6 +23,9 @@ PACKED = "espalier_packed"
 
 #: The keyword argument by which the (rows, length) stacks of a packed batch reach it through the model.
 STACKS = "espalier_stacks"
+
+#: The attribute of an attention module that says which query of each row alone is wanted: "first" or "last".
+READS = "espalier_reads"
 
 
 def use_packed_attention(model: nn.Module) -> None:
@@ -69,22 +72,41 @@ def attend(
         return beside.transpose(1, 2), None
     causal = _is_causal(module, is_causal)
     window: int | None = options.get("sliding_window")
+    reads: str | None = getattr(module, READS, None)
     counts = [rows * length for rows, length in stacks]
     attended = []
     start = 0
     laid = (torch.split(tensor[0], counts, 1) for tensor in (query, key, value))
     for (rows, length), q, k, v in zip(stacks, *laid, strict=True):
-        mask = None if window is None or length <= window else _near(length, window, causal).to(query.device)
         q, k, v = (_stack(tensor, rows, length) for tensor in (q, k, v))
-        onwards = causal and mask is None
+        mask = None
+        if reads is not None:
+            q, k, v = _of_one(reads, q, k, v, window, causal)
+        elif window is not None and length > window:
+            mask = _near(length, window, causal).to(query.device)
+        onwards = causal and mask is None and reads is None
         gqa = key.shape[1] != query.shape[1]
         out = scaled_dot_product_attention(
             q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=onwards, scale=scaling, enable_gqa=gqa
         )
         out = _beside(module, Rows(start, rows, length), out, q, k, mask, onwards, scaling)
         start += rows * length
+        if reads is not None:
+            # The other queries' places stay empty, so that the model finds the shapes that it expects.
+            out = pad(out, (0, 0, 0, length - 1) if reads == "first" else (0, 0, length - 1, 0))
         attended.append(out.transpose(1, 2).reshape(rows * length, query.shape[1], -1))
     return torch.cat(attended).unsqueeze(0), None
+
+
+def _of_one(
+    reads: str, query: Tensor, key: Tensor, value: Tensor, window: int | None, causal: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The first or the last query of each row, and the keys and values that it sees."""
+    if reads == "last":
+        start = 0 if window is None else max(0, key.shape[2] - window)
+        return query[:, :, -1:], key[:, :, start:], value[:, :, start:]
+    stop = 1 if causal else window
+    return query[:, :, :1], key[:, :, :stop], value[:, :, :stop]
 
 
 def _is_causal(module: nn.Module, given: bool | None) -> bool:

@@ -69,20 +69,35 @@ class AdapterPool(nn.Module):
         part.copy_from(self)
         return part
 
-    def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:
+    def use(
+        self,
+        gates: Tensor | None,
+        tasks: Tensor | None = None,
+        layout: Layout | None = None,
+        one: frozenset[str] = frozenset(),
+    ) -> None:
         """Sets the gates of the next forward, its rows' tasks (batch,), and how its rows lie.
 
         Gates (batch, candidates), (1, candidates) for all rows alike, or None for all open. Without `tasks` all rows
-        are of the first task; without `layout` they lie one below the other.
+        are of the first task; without `layout` they lie one below the other. The modules `one` see one token a row.
         """
-        by_unit = None
+        units, by_unit = None, None
         if gates is not None and len(self.groups) > 0:
-            by_unit = _spread(gates.index_select(1, self._owner), layout)
+            units = gates.index_select(1, self._owner)
+            by_unit = _spread(units, layout)
         for key, group in self.groups.items():
             assert isinstance(group, Adapter)
-            group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
+            if units is not None and one and group.modules_hooked() <= one:
+                group.gates = units[:, self._units[key]].unsqueeze(0 if len(units) > 1 else 1)
+            else:
+                group.gates = None if by_unit is None else by_unit[:, :, self._units[key]]
             of_task = None if tasks is None or group.kind.tasks == 1 else functional.one_hot(tasks, group.kind.tasks)
             group.task = None if of_task is None else _spread(of_task, layout)
+
+    def bears(self, one: frozenset[str]) -> bool:
+        """Whether every adapter works where the modules `one` see one token a row and all others every token."""
+        hooked = [(member.kind.by_token, member.modules_hooked()) for member in self.members()]
+        return all(at and (at.isdisjoint(one) or (by_token and at <= one)) for by_token, at in hooked)
 
     def penalty(self) -> Tensor | None:
         """The sum of what the modules add to the loss; None where none does."""

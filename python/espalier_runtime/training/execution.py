@@ -17,11 +17,15 @@ from espalier_runtime.training.gradient_checkpointing import checkpointed
 
 @dataclass(frozen=True)
 class Execution:
-    """`dtype` of the backbone's and the adapters' products; weights and their gradients are float32 whatever it is."""
+    """`dtype` of the backbone's and the adapters' products; weights and their gradients are float32 whatever it is.
+
+    `one_token`: where the head reads one token a row, the last layer computes no other.
+    """
 
     dtype: torch.dtype = torch.float32
     checkpointing: bool = False
     compiled: bool = False
+    one_token: bool = True
 
     @contextmanager
     def of(self, backbone: Backbone, lowest: int | None) -> Iterator[None]:
@@ -45,7 +49,9 @@ def execution_of(training: contract.Training, device: torch.device, *, fit: bool
     dtype = training.dtype
     if dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported(False) else "float32"
-    return Execution(getattr(torch, dtype), training.gradient_checkpointing, training.compile and fit)
+    return Execution(
+        getattr(torch, dtype), training.gradient_checkpointing, training.compile and fit, training.speed.one_token
+    )
 
 
 def check_execution(training: contract.Training, device: torch.device) -> None:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime.backbone.heads import Head, Pooling, pool
+from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.backbone.load import Backbone
+from espalier_runtime.backbone.one_token import OneToken, one_token, reading
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Batch, Corpus
 from espalier_runtime.training.adaptation import Adaptation
@@ -72,9 +74,24 @@ class AdaptedModel(nn.Module):
         layout = batch.inputs.layout
         # A single row holds for all, whatever their number.
         rows = gates if gates is None or len(gates) == 1 else gates.index_select(0, batch.task_ids)
-        self.adapters.use(rows, batch.task_ids, layout)
+        one = self._one_token(layout, training)
+        if isinstance(self.adapters, AdapterPool):
+            self.adapters.use(rows, batch.task_ids, layout, frozenset() if one is None else one.modules)
+        else:
+            self.adapters.use(rows, batch.task_ids, layout)
         states = self._training_states if training else self.backbone.states
-        return pool(states(batch.inputs), layout, self.pooling)
+        with reading(self.backbone.model, one):
+            return pool(states(batch.inputs), layout, self.pooling)
+
+    def _one_token(self, layout: Layout, training: bool) -> OneToken | None:
+        """What of the last layer need not run for all tokens."""
+        # A checkpointed layer runs again in backward, when the context is over.
+        if not self.execution.one_token or (training and self.execution.checkpointing):
+            return None
+        if not isinstance(self.adapters, AdapterPool):
+            return None
+        one = one_token(self.backbone, layout, self.pooling)
+        return one if one is not None and self.adapters.bears(one.modules) else None
 
     def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """One loss a row, (batch,), as the head of the row's task counts it."""

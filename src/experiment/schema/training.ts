@@ -33,6 +33,10 @@ export const SpeedSchema = z
         "a batch's rows lie one after the other, without padding, where the backbone's family and the device (a CPU)" +
           " allow it; else rows of like length share a padded batch",
       ),
+    oneToken: z
+      .boolean()
+      .default(true)
+      .describe("where the head reads one token of a row, the last layer computes that token's output alone"),
     cache: CacheSchema.default(CacheSchema.parse({})).describe(
       "the frozen layers below the lowest adapter are computed once, and their states kept on the disk for every epoch," +
         " seed, trial and later run",

@@ -4,11 +4,12 @@ import { costLegend, costTable } from "./cost-table.js";
 import { exportLines, relative } from "./export-lines.js";
 import { duration } from "./numbers.js";
 import type { Paint } from "./paint.js";
+import { raceTable } from "./race-table.js";
 import { resultsLegend, resultsTable } from "./results-table.js";
 import { drawStructure } from "./structure-drawing.js";
 
 /** Table, structure, exports and directory, as `espalier run` and `espalier show` print them. */
-export function runReport({ record, structure, failures, report }: Outcome, paint: Paint): string {
+export function runReport({ record, structure, failures, race, report }: Outcome, paint: Paint): string {
   const [answer] = record.rows;
   const backbone =
     answer === undefined || answer.parameters.fraction === 0
@@ -22,6 +23,7 @@ export function runReport({ record, structure, failures, report }: Outcome, pain
     ...(structure === undefined || structure.candidates.length === 0
       ? []
       : [drawStructure(structure, paint, backbone)]),
+    ...(race === undefined ? [] : [raceTable(race.trial, race.race)]),
     ...paragraph(failures.map(({ trial, error }) => `failed: ${trial}: ${error}`)),
     ...paragraph(record.warnings.map((warning) => `note: ${warning}`)),
     [

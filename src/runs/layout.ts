@@ -16,6 +16,7 @@ export const files = {
   comparisons: "comparisons.parquet",
   log: "python.log",
   structure: (trial: string) => path.join("trials", trial, "structure.json"),
+  race: (trial: string) => path.join("trials", trial, "race.json"),
   result: (trial: string) => path.join("trials", trial, "result.json"),
   trialEvents: (trial: string) => path.join("trials", trial, "events.jsonl"),
   gates: (trial: string) => path.join("trials", trial, "gates.parquet"),

@@ -1,9 +1,9 @@
 /** What came of a run, beside its record: the structure that stands for it, and why trials failed. */
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import type { RunRecord, Structure } from "../experiment/records.js";
+import type { Race, RunRecord, Structure } from "../experiment/records.js";
 import { files } from "./layout.js";
-import { readPlan, readResult, readStructure } from "./read.js";
+import { readPlan, readRace, readResult, readStructure } from "./read.js";
 
 export interface Failure {
   trial: string;
@@ -15,6 +15,8 @@ export interface Outcome {
   /** The answer's, of the first of its trials that finished. */
   structure: Structure | undefined;
   failures: Failure[];
+  /** The first race of the run that ended, and whose it is. */
+  race?: { trial: string; race: Race } | undefined;
   /** The path of report.html; undefined where there is none. */
   report?: string | undefined;
 }
@@ -25,12 +27,18 @@ export async function readOutcome(record: RunRecord): Promise<Outcome> {
   const answer = methods[0]?.name;
   let structure: Structure | undefined;
   const failures: Failure[] = [];
+  const racing = new Set(methods.filter((entry) => entry.method === "race").map((entry) => entry.name));
+  let race: Outcome["race"];
   for (const { id, method } of trials) {
     const result = await readResult(record.run, id);
     if (result?.status === "failed") failures.push({ trial: id, error: result.error ?? "for a reason unknown" });
-    else if (method === answer) structure ??= await readStructure(record.run, id);
+    else if (race === undefined && racing.has(method)) {
+      const found = await readRace(record.run, id);
+      if (found !== undefined) race = { trial: id, race: found };
+    }
+    if (result?.status !== "failed" && method === answer) structure ??= await readStructure(record.run, id);
   }
   const report = path.join(record.run, files.report);
   const hasReport = await stat(report).catch(() => undefined);
-  return { record, structure, failures, report: hasReport === undefined ? undefined : report };
+  return { record, structure, failures, race, report: hasReport === undefined ? undefined : report };
 }

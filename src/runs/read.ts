@@ -8,6 +8,8 @@ import { nearest } from "../experiment/check.js";
 import {
   type Event,
   EventSchema,
+  type Race,
+  RaceSchema,
   type RunRecord,
   RunRecordSchema,
   type Structure,
@@ -99,6 +101,12 @@ export async function readRecord(directory: string): Promise<RunRecord | undefin
 export async function readStructure(directory: string, trial: string): Promise<Structure | undefined> {
   const file = path.join(directory, files.structure(trial));
   return (await exists(file)) ? readVersioned(file, StructureSchema) : undefined;
+}
+
+/** What ran against what in a trial's race, undefined where it is of another method or did not finish. */
+export async function readRace(directory: string, trial: string): Promise<Race | undefined> {
+  const file = path.join(directory, files.race(trial));
+  return (await exists(file)) ? readVersioned(file, RaceSchema) : undefined;
 }
 
 /** @throws EspalierError ("input") where the file is no structure, or of a newer version */

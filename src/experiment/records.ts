@@ -143,6 +143,7 @@ export const RaceSchema = z
       z
         .strictObject({
           steps: z.int().min(1).describe("of each entrant's fit"),
+          rows: z.int().min(1).describe("held-out rows that every entrant was read on"),
           entrants: z.array(
             z
               .strictObject({

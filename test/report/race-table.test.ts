@@ -14,6 +14,7 @@ const race: Race = {
   rounds: [
     {
       steps: 12,
+      rows: 50,
       entrants: [
         entrant("uniform", 0.5, 0, true),
         { ...entrant("budgeted", 0.5251, 0.0251, true), learningRate: 0.0009 },
@@ -21,7 +22,7 @@ const race: Race = {
         entrant("saliency", 0.61, 0.11, false),
       ],
     },
-    { steps: 40, entrants: [entrant("uniform", 0.44, 0.01, false), entrant("budgeted", 0.43, 0, true)] },
+    { steps: 40, rows: 200, entrants: [entrant("uniform", 0.44, 0.01, false), entrant("budgeted", 0.43, 0, true)] },
   ],
 };
 

@@ -10,7 +10,7 @@ leaves if it is not in the better half by L, or where D > 2 SE, and the next rou
 last round's best is the answer.
 
 Cost: a row trained on is two passes, one read is one; a fit of the training's length is the unit. The proposals'
-searches are counted, and the rounds share what `fits` leaves evenly.
+searches are counted, and the rounds share what `fits` leaves evenly; where fits are short, fewer rows are read.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def search_race(problem: SearchProblem, spec: contract.RaceMethod, name: str, fi
     rounds: list[contract.RaceRound] = []
     left = rounds_of(len(entrants))
     while left > 0:
-        steps = cost.steps(len(entrants), left, len(held_out))
+        steps, count = cost.round(len(entrants), left, len(held_out))
         number = len(rounds) + 1
         if steps < 1:
             raise TrialError(
@@ -91,12 +91,13 @@ def search_race(problem: SearchProblem, spec: contract.RaceMethod, name: str, fi
                 f" {cost.left:.2g} are left, less than a step for each",
                 mend="Raise the method's fits, or give it fewer proposals or rateFactors.",
             )
+        rows = held_out[:: -(-len(held_out) // count)]
         losses = [
-            _run(problem, seeing, entrant, steps, held_out, f"{number}-{place}", cost)
+            _run(problem, seeing, entrant, steps, rows, f"{number}-{place}", cost)
             for place, entrant in enumerate(entrants)
         ]
-        result = judge(torch.stack(losses), [problem.corpus.task_ids[row] for row in held_out])
-        rounds.append(_record(entrants, result, steps))
+        result = judge(torch.stack(losses), [problem.corpus.task_ids[row] for row in rows])
+        rounds.append(_record(entrants, result, steps, len(rows)))
         entrants = [entrant for entrant, kept in zip(entrants, result.kept, strict=True) if kept]
         left = rounds_of(len(entrants))
     winner = entrants[0]
@@ -196,9 +197,10 @@ def _run(
     return row_losses(problem, model, gates.open(0, 1), held_out)
 
 
-def _record(entrants: Sequence[Entrant], result: Judged, steps: int) -> contract.RaceRound:
+def _record(entrants: Sequence[Entrant], result: Judged, steps: int, rows: int) -> contract.RaceRound:
     return contract.RaceRound(
         steps=steps,
+        rows=rows,
         entrants=[
             contract.Entrant(
                 proposal=entrant.proposal,

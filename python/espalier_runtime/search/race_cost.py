@@ -9,6 +9,8 @@ from espalier_runtime.training.schedule import step_count
 
 #: Passes through the frozen backbone: forward and backward of a row trained on, forward of one read.
 TRAINED, READ = 2, 1
+#: Held-out rows that a round reads at the least, where there are so many.
+LEAST_ROWS = 32
 #: Parts in which progress is told.
 PARTS = 1000
 
@@ -55,10 +57,14 @@ class RaceCost:
         self._passes += TRAINED * self._batch * steps + READ * read
         self.steps_taken += steps
 
-    def steps(self, entrants: int, rounds: int, read: int) -> int:
-        """Steps of each entrant's fit, if as much goes to each of the `rounds` left; never more than a whole fit."""
-        each = (self._limit - self._passes) / rounds / entrants - READ * read
-        return min(self.fit_steps, int(each // (TRAINED * self._batch)))
+    def round(self, entrants: int, rounds: int, held_out: int) -> tuple[int, int]:
+        """(steps of each entrant's fit, held-out rows it is read on), if as much goes to each of the `rounds` left.
+
+        No fit is longer than a whole one. Reading takes a quarter of what an entrant has, or what `LEAST_ROWS` take.
+        """
+        each = (self._limit - self._passes) / rounds / entrants
+        rows = min(held_out, max(LEAST_ROWS, int(each / 4 / READ)))
+        return min(self.fit_steps, int((each - READ * rows) // (TRAINED * self._batch))), rows
 
     def reporter(self, report: Report) -> Report:
         """Tells a loop's steps as parts of the whole race."""

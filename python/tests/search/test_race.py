@@ -15,6 +15,7 @@ from espalier_runtime.search.fixed import uniform
 from espalier_runtime.search.methods import find_structure
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.search.race import judge, rounds_of, search_race
+from espalier_runtime.search.race_cost import RaceCost
 from espalier_runtime.training.checkpoint import TrialCheckpoint
 
 FIXED = [{"method": "uniform"}, {"method": "topLayers", "layers": 1}, {"method": "random", "draws": 2}]
@@ -59,6 +60,14 @@ def test_an_entrant_whose_loss_is_not_finite_is_last() -> None:
 
 def test_halving_takes_the_logarithm_of_the_entrants() -> None:
     assert [rounds_of(count) for count in (1, 2, 3, 8, 15)] == [0, 1, 2, 3, 4]
+
+
+def test_reading_takes_a_quarter_of_what_an_entrant_has_and_no_fit_is_longer_than_a_whole_one() -> None:
+    cost = RaceCost(long_problem(), limit=10)
+    # Of 10 fits of 2 * 8 * 24 passes, 192 go to each of ten entrants in each of two rounds.
+    assert cost.round(10, 2, held_out=1000) == ((192 - 48) // 16, 48)
+    assert cost.round(10, 2, held_out=20) == ((192 - 20) // 16, 20)
+    assert cost.round(2, 1, held_out=1000) == (24, 480)
 
 
 @pytest.fixture(scope="module")

@@ -236,7 +236,7 @@ export const RaceMethodSchema = z
         { method: "saliency" },
         { method: "uniform" },
         { method: "topLayers" },
-        { method: "random" },
+        { method: "random", draws: 1 },
       ])
       .describe("whose structures run against each other"),
     rateFactors: z
@@ -248,7 +248,7 @@ export const RaceMethodSchema = z
     fits: z
       .number()
       .positive()
-      .default(4)
+      .default(6)
       .describe("the most that the race may cost, its proposals' searches included, in fits of the training's length"),
     heldOut: z
       .number()

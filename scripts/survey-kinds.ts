@@ -78,7 +78,7 @@ async function survey(part: Part): Promise<Row[]> {
     name: `survey-${part.name}-${part.share.replace("%", "")}`,
     backbone: model.miniLM(),
     tasks: [part.task],
-    space: { slots: ["attention", "mlp", "block"], kinds: ["lora" as const, ...others].map((kind) => ({ kind })) },
+    space: { slots: ["attention", "mlp"], kinds: ["lora" as const, ...others].map((kind) => ({ kind })) },
     budget: budget.parameters(part.share),
     methods: [
       baselines.uniform({ name: "lora", kind: "lora" }),

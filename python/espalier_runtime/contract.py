@@ -2621,6 +2621,9 @@ class RaceRound(BaseModel):
         populate_by_name=True,
     )
     steps: Annotated[int, Field(description="of each entrant's fit", ge=1)]
+    rows: Annotated[
+        int, Field(description="held-out rows that every entrant was read on", ge=1)
+    ]
     entrants: list[Entrant]
 
 
@@ -2877,7 +2880,7 @@ class RaceMethod(BaseModel):
             description="the most that the race may cost, its proposals' searches included, in fits of the training's length",
             gt=0.0,
         ),
-    ] = 4
+    ] = 6
     held_out: Annotated[
         float,
         Field(

@@ -1750,6 +1750,13 @@ class TaskScore(BaseModel):
     metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
     split: Literal["validation", "test"]
     score: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]
+    soft_before_fit: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            alias="softBeforeFit",
+            description="the searched model under the gates it ended with; null where gates were not between 0 and 1",
+        ),
+    ] = None
     hardened_before_fit: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
@@ -1907,6 +1914,127 @@ class Comparison(BaseModel):
         ),
     ]
     verdict: Literal["better", "worse", "cannot be told apart"]
+    detectable: Annotated[
+        float | None,
+        Field(
+            description="the smallest true difference that this design finds with probability 0.8, at 0.05 over the number of comparisons; null: not recorded, or nothing varied"
+        ),
+    ] = None
+
+
+class OverTasksRow(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: None
+    method: str
+    metric: Annotated[
+        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
+        Field(description="null: the tasks have several"),
+    ]
+    mean: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(description="over seeds; null when every trial failed"),
+    ]
+    ci95: Annotated[
+        tuple[
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        ]
+        | None,
+        Field(description="null with a single seed"),
+    ]
+    seeds: Annotated[int, Field(ge=0)]
+    split: Annotated[
+        Literal["validation", "test"] | None,
+        Field(description="null: the tasks have several"),
+    ]
+    parameters: RowParameters
+    step_ms: Annotated[RowStepMs, Field(alias="stepMs")]
+    seconds: Seconds
+    total_seconds: Annotated[
+        float | None,
+        Field(
+            alias="totalSeconds",
+            description="the sweep of rates, and search, fit and evaluation of every trial that finished; null: not recorded",
+        ),
+    ] = None
+    peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
+    memory_mi_b: Annotated[
+        Predicted | None,
+        Field(
+            alias="memoryMiB",
+            description="the most that a training step's tensors take; null: of no structure",
+        ),
+    ] = None
+    soft_before_fit: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            alias="softBeforeFit",
+            description="the searched model under the gates it ended with; null where gates were not between 0 and 1",
+        ),
+    ] = None
+    hardened_before_fit: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            alias="hardenedBeforeFit",
+            description="the searched model, hardened, before it is fitted",
+        ),
+    ]
+    overlap: Annotated[
+        float | None,
+        Field(
+            description="parameters that two trials' structures share, of those that either has, mean over pairs; null with fewer than two"
+        ),
+    ] = None
+    lowest_layer: Annotated[float | None, Field(alias="lowestLayer")]
+    failed: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[
+        float | None,
+        Field(alias="learningRate", description="what the method was trained at"),
+    ] = None
+    over_budget: Annotated[
+        list[OverBudget],
+        Field(
+            alias="overBudget",
+            description="limits that a method without a structure does not keep, since none is put on it; the most over seeds",
+            validate_default=True,
+        ),
+    ] = []
+
+
+class OverTasksComparison(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: None
+    a: str
+    b: str
+    difference: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        Field(description="score of a minus score of b"),
+    ]
+    ci95: tuple[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+    ]
+    p: float
+    p_adjusted: Annotated[
+        float,
+        Field(
+            alias="pAdjusted",
+            description="Holm-corrected over all comparisons of the run",
+        ),
+    ]
+    verdict: Literal["better", "worse", "cannot be told apart"]
+    detectable: Annotated[
+        float | None,
+        Field(
+            description="the smallest true difference that this design finds with probability 0.8, at 0.05 over the number of comparisons; null: not recorded, or nothing varied"
+        ),
+    ] = None
 
 
 class Export(BaseModel):
@@ -1943,11 +2071,18 @@ class ResultTable(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
-    task: Annotated[str, Field(description="the task's name")]
+    task: Annotated[
+        str | None,
+        Field(
+            description="the task's name; null: the mean over all tasks, where there are several"
+        ),
+    ]
     method: Annotated[str, Field(description="the method's name in the experiment")]
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"],
-        Field(description="what the score is; larger is better"),
+        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
+        Field(
+            description="what the score is; larger is better; null over tasks that have several"
+        ),
     ]
     mean: Annotated[
         float | None,
@@ -1964,7 +2099,10 @@ class ResultTable(BaseModel):
     ]
     seeds: Annotated[int, Field(description="seeds of which a trial finished")]
     split: Annotated[
-        Literal["validation", "test"], Field(description="the rows that were scored")
+        Literal["validation", "test"] | None,
+        Field(
+            description="the rows that were scored; null over tasks that have several"
+        ),
     ]
     parameters_task: Annotated[
         float,
@@ -2003,6 +2141,12 @@ class ResultTable(BaseModel):
     seconds_evaluate: Annotated[
         float, Field(description="seconds of one trial's evaluation, mean")
     ]
+    total_seconds: Annotated[
+        float | None,
+        Field(
+            description="seconds of the sweep, and of every finished trial's search, fit and evaluation; null: not recorded"
+        ),
+    ]
     peak_memory_mi_b: Annotated[
         float,
         Field(description="MiB that the process, on CUDA the device, held at most"),
@@ -2019,10 +2163,22 @@ class ResultTable(BaseModel):
             description="MiB that they took, median; null where there is no structure"
         ),
     ]
+    soft_before_fit: Annotated[
+        float | None,
+        Field(
+            description="score of the searched model under the gates it ended with; null where none were between 0 and 1"
+        ),
+    ]
     hardened_before_fit: Annotated[
         float | None,
         Field(
             description="score of the searched model, hardened, before it is fitted; null where no search trained weights"
+        ),
+    ]
+    overlap: Annotated[
+        float | None,
+        Field(
+            description="parameters that the structures of two trials share, of those that either has, 0 to 1, mean over pairs; null with fewer than two structures"
         ),
     ]
     lowest_layer: Annotated[
@@ -2043,7 +2199,12 @@ class ComparisonTable(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
-    task: Annotated[str, Field(description="the task's name")]
+    task: Annotated[
+        str | None,
+        Field(
+            description="the task's name; null: the mean over all tasks, paired by task too"
+        ),
+    ]
     a: Annotated[str, Field(description="the answer: the experiment's first method")]
     b: Annotated[str, Field(description="the rival that it is compared with")]
     difference: Annotated[
@@ -2061,6 +2222,12 @@ class ComparisonTable(BaseModel):
     verdict: Annotated[
         Literal["better", "worse", "cannot be told apart"],
         Field(description="of a against b, at an adjusted p of 0.05"),
+    ]
+    detectable: Annotated[
+        float | None,
+        Field(
+            description="smallest true difference that this design finds with probability 0.8, at 0.05 over the number of comparisons; null: not recorded, or nothing varied"
+        ),
     ]
 
 
@@ -2652,6 +2819,13 @@ class ResultRow(BaseModel):
     parameters: RowParameters
     step_ms: Annotated[RowStepMs, Field(alias="stepMs")]
     seconds: Seconds
+    total_seconds: Annotated[
+        float | None,
+        Field(
+            alias="totalSeconds",
+            description="the sweep of rates, and search, fit and evaluation of every trial that finished; null: not recorded",
+        ),
+    ] = None
     peak_memory_mi_b: Annotated[float, Field(alias="peakMemoryMiB")]
     memory_mi_b: Annotated[
         Predicted | None,
@@ -2660,10 +2834,26 @@ class ResultRow(BaseModel):
             description="the most that a training step's tensors take; null: of no structure",
         ),
     ] = None
+    soft_before_fit: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            alias="softBeforeFit",
+            description="the searched model under the gates it ended with; null where gates were not between 0 and 1",
+        ),
+    ] = None
     hardened_before_fit: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
-        Field(alias="hardenedBeforeFit"),
+        Field(
+            alias="hardenedBeforeFit",
+            description="the searched model, hardened, before it is fitted",
+        ),
     ]
+    overlap: Annotated[
+        float | None,
+        Field(
+            description="parameters that two trials' structures share, of those that either has, mean over pairs; null with fewer than two"
+        ),
+    ] = None
     lowest_layer: Annotated[float | None, Field(alias="lowestLayer")]
     failed: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[
@@ -2678,6 +2868,15 @@ class ResultRow(BaseModel):
             validate_default=True,
         ),
     ] = []
+
+
+class OverTasks(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    rows: list[OverTasksRow]
+    comparisons: list[OverTasksComparison]
 
 
 class Merge(BaseModel):
@@ -3068,6 +3267,10 @@ class RunRecord(BaseModel):
     status: Literal["done", "failed", "interrupted", "running"]
     rows: list[ResultRow]
     comparisons: list[Comparison]
+    over_tasks: Annotated[
+        OverTasks | None,
+        Field(alias="overTasks", description="null with a single task"),
+    ] = None
     full_step_ms: Annotated[
         float | None,
         Field(alias="fullStepMs", description="one step with every candidate attached"),

@@ -203,10 +203,10 @@ class _Run:
                 self._trial(prepared, trial, methods[trial.method], progress, full_ms)
                 progress.finish(trial.id)
         self._emit({"type": "stage.started", "trial": None, "stage": "compare"})
-        rows, comparisons = summarise(prepared, directory)
+        summary = summarise(prepared, directory)
         exports = []
         warnings = list(prepared.warnings)
-        answered = any(row.method == plan.methods[0].name and row.failed < row.seeds for row in rows)
+        answered = any(row.method == plan.methods[0].name and row.failed < row.seeds for row in summary.rows)
         if answered and not isinstance(plan.methods[0], contract.HeadMethod):
             self._emit({"type": "stage.started", "trial": None, "stage": "export"})
             try:
@@ -217,8 +217,9 @@ class _Run:
             version=1,
             run=str(directory.root),
             status="done" if answered else "failed",
-            rows=rows,
-            comparisons=comparisons,
+            rows=summary.rows,
+            comparisons=summary.comparisons,
+            over_tasks=summary.over_tasks,
             full_step_ms=full_ms,
             seconds=time.perf_counter() - started,
             exports=exports,

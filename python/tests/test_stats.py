@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from espalier_runtime.stats import holm, interval, paired_difference, smallest_detectable_difference, verdict
+from espalier_runtime.stats import (
+    difference_of,
+    holm,
+    interval,
+    over_tasks,
+    paired_difference,
+    paired_scores,
+    smallest_detectable_difference,
+    verdict,
+)
 
 
 def noisy(labels: np.ndarray, rates: list[float], seed: int) -> np.ndarray:
@@ -34,6 +43,7 @@ def test_identical_methods_cannot_be_told_apart(metric: str) -> None:
     a = noisy(LABELS, [0.8, 0.9, 0.7], 0)
     found = paired_difference(metric, LABELS, a, a)
     assert (found.difference, found.interval, found.p) == (0.0, (0.0, 0.0), 1.0)
+    assert smallest_detectable_difference(found) is None
     assert verdict(found.difference, found.interval, found.p) == "cannot be told apart"
 
 
@@ -52,7 +62,7 @@ def test_with_one_seed_accuracy_is_tested_as_a_paired_t_test_over_items() -> Non
     expected = stats.ttest_rel((a == LABELS)[0].astype(float), (b == LABELS)[0].astype(float))
     low, high = expected.confidence_interval()
     assert found.difference == pytest.approx((a == LABELS).mean() - (b == LABELS).mean())
-    assert found.degrees == pytest.approx(499)
+    assert [part.degrees for part in found.uncertainty.items] == [499]
     assert found.interval == pytest.approx((low, high), abs=0.001)
     assert found.p == pytest.approx(expected.pvalue, abs=0.01)
 
@@ -64,7 +74,7 @@ def test_where_items_agree_the_test_is_the_paired_t_test_over_seeds() -> None:
     b = np.stack([labels, -labels, -labels])
     found = paired_difference("pearson", labels, a, b)
     expected = stats.ttest_rel([1, 1, -1], [1, -1, -1])
-    assert found.degrees == pytest.approx(2)
+    assert found.uncertainty.together[0].degrees == 2
     assert found.p == pytest.approx(expected.pvalue)
     assert found.interval == pytest.approx(tuple(expected.confidence_interval()))
 
@@ -99,24 +109,77 @@ def test_methods_that_do_not_pair_are_refused() -> None:
         paired_difference("accuracy", LABELS, np.zeros((3, 500)), np.zeros((2, 500)))
 
 
-@pytest.mark.parametrize("luck", [0.0, 0.03])
-def test_equal_methods_are_rarely_told_apart_even_where_seeds_differ_by_luck(luck: float) -> None:
-    """500 experiments of 3 seeds at a level of 5 %: at most 8 % false verdicts, three standard errors above."""
+def experiment(random: np.random.Generator, seeds: int, items: int, luck: float, shift: float = 0.0) -> np.ndarray:
+    """What two methods got right, (2, seeds, items): both meet the same items, and each seed has luck of its own."""
+    hardness = 1.5 + 2 * random.normal(size=items)
+    seed = luck * random.normal(size=(2, seeds, 1))
+    seed[0] += shift
+    return (hardness + seed + random.normal(size=(2, seeds, items)) > 0).astype(float)
+
+
+@pytest.mark.parametrize(("seeds", "luck"), [(2, 0.0), (2, 0.5), (3, 0.0), (3, 0.5), (5, 0.2)])
+def test_equal_methods_are_rarely_told_apart_even_where_seeds_differ_by_luck(seeds: int, luck: float) -> None:
+    """1,000 experiments at a level of 5 %: at most 7 % false verdicts, three standard errors above."""
     random = np.random.default_rng(0)
-    labels = np.arange(200) % 2
     false = 0
-    for experiment in range(500):
-        rates = (0.8 + luck * random.normal(size=(2, 3))).tolist()
-        a, b = noisy(labels, rates[0], 2 * experiment), noisy(labels, rates[1], 2 * experiment + 1)
-        found = paired_difference("accuracy", labels, a, b, resamples=200)
+    for _ in range(1000):
+        a, b = experiment(random, seeds, 200, luck)
+        found = paired_difference("accuracy", np.ones(200), a, b, resamples=100)
         false += verdict(found.difference, found.interval, found.p) != "cannot be told apart"
-    assert false <= 40
+    assert false <= 70
+
+
+def test_seeds_that_agree_by_chance_are_not_taken_for_certain() -> None:
+    # Both seeds differ by exactly one item, another one each.
+    a = np.ones((2, 100))
+    b = np.ones((2, 100))
+    b[0, 0] = b[1, 1] = 0
+    found = paired_difference("accuracy", np.ones(100), a, b)
+    assert found.difference == pytest.approx(0.01)
+    assert found.p > 0.1
+
+
+def test_over_tasks_one_task_is_itself_and_two_are_their_mean_with_a_quarter_of_the_variances() -> None:
+    random = np.random.default_rng(1)
+    first = paired_scores("accuracy", np.ones(300), *experiment(random, 3, 300, 0.3))
+    second = paired_scores("accuracy", np.ones(200), *experiment(random, 3, 200, 0.3))
+    alone, both = over_tasks([first]), over_tasks([first, second])
+    assert difference_of(alone).p == pytest.approx(difference_of(first).p)
+    assert both.by_seed == pytest.approx((first.by_seed + second.by_seed) / 2)
+    assert [entry.whole for entry in both.of_items] == [first.of_items[0].whole / 4, second.of_items[0].whole / 4]
+    assert (both.items, both.of_items[1].degrees) == (500, 199)
+
+
+def test_differences_that_cancel_over_tasks_are_no_difference() -> None:
+    random = np.random.default_rng(2)
+    a, b = experiment(random, 5, 300, 0.0, shift=1.0)
+    forth, back = paired_scores("accuracy", np.ones(300), a, b), paired_scores("accuracy", np.ones(300), b, a)
+    assert difference_of(forth).p < 0.01
+    assert difference_of(over_tasks([forth, back])).difference == pytest.approx(0, abs=1e-12)
+    assert difference_of(over_tasks([forth, forth])).p < difference_of(forth).p
+
+
+def test_a_planted_difference_of_the_detectable_size_is_found_with_the_power_that_is_stated() -> None:
+    """400 experiments: a true difference as large as what is detectable on average is found in 70 to 90 %."""
+    random = np.random.default_rng(3)
+    luck, shift, seeds, items = 0.25, 0.64, 5, 400
+    results = [
+        paired_difference("accuracy", np.ones(items), *experiment(random, seeds, items, luck, shift), resamples=100)
+        for _ in range(400)
+    ]
+    detectable = float(np.mean([smallest_detectable_difference(found) or 0.0 for found in results]))
+    true = float(np.mean([found.difference for found in results]))
+    power = float(np.mean([verdict(found.difference, found.interval, found.p) == "better" for found in results]))
+    assert true == pytest.approx(detectable, rel=0.03)
+    assert 0.7 <= power <= 0.9
 
 
 def test_the_smallest_detectable_difference_follows_from_the_error() -> None:
     found = paired_difference("accuracy", LABELS, noisy(LABELS, [0.9], 0), noisy(LABELS, [0.88], 1))
-    # With 499 degrees of freedom the quantiles are close to the normal's 1.96 and 0.84.
-    assert smallest_detectable_difference(found) == pytest.approx(2.807 * found.standard_error, rel=0.002)
+    # With 499 degrees of freedom the multiple is close to the normal's 1.960 + 0.842.
+    (part,) = found.uncertainty.items
+    assert smallest_detectable_difference(found) == pytest.approx(2.807 * np.sqrt(part.variance), rel=0.002)
+    assert smallest_detectable_difference(found, 0.01) == pytest.approx(3.428 * np.sqrt(part.variance), rel=0.005)
 
 
 def test_holm_on_a_known_list() -> None:

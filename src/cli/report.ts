@@ -2,6 +2,7 @@
 import path from "node:path";
 import { EspalierError } from "../errors.js";
 import { toCsv } from "../report/tables/csv.js";
+import { evidenceTables } from "../report/tables/evidence.js";
 import { toLatex } from "../report/tables/latex.js";
 import { toMarkdown } from "../report/tables/markdown.js";
 import { resultTables } from "../report/tables/results.js";
@@ -50,6 +51,6 @@ async function tables(directory: string, given: string, format: "md" | "latex" |
     });
   }
   if (format === "csv") return toCsv(record);
-  const found = resultTables(record);
+  const found = [...resultTables(record), ...evidenceTables(record).map(({ table }) => table)];
   return format === "md" ? toMarkdown(found) : toLatex(found);
 }

@@ -54,6 +54,10 @@ export const TaskScoreSchema = z
     metric: MetricSchema,
     split: z.enum(["validation", "test"]),
     score: real,
+    softBeforeFit: real
+      .nullable()
+      .default(null)
+      .describe("the searched model under the gates it ended with; null where gates were not between 0 and 1"),
     hardenedBeforeFit: real.nullable().describe("the searched model, hardened, before it is fitted"),
     rows: z.int().min(1),
     parameters: z.int().min(0),
@@ -164,50 +168,87 @@ export const RaceSchema = z
   .meta({ id: "Race" });
 export type Race = z.output<typeof RaceSchema>;
 
-export const ResultRowSchema = z
+const resultRow = {
+  task: z.string(),
+  method: z.string(),
+  metric: MetricSchema,
+  mean: real.nullable().describe("over seeds; null when every trial failed"),
+  ci95: IntervalSchema.nullable().describe("null with a single seed"),
+  seeds: z.int().min(0),
+  split: z.enum(["validation", "test"]),
+  parameters: z
+    .strictObject({ task: z.number(), union: z.number(), fraction: z.number() })
+    .meta({ id: "RowParameters" }),
+  stepMs: z
+    .strictObject({ predicted: z.number().nullable(), measured: z.number().nullable() })
+    .meta({ id: "RowStepMs" }),
+  seconds: SecondsSchema,
+  totalSeconds: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe("the sweep of rates, and search, fit and evaluation of every trial that finished; null: not recorded"),
+  peakMemoryMiB: z.number(),
+  memoryMiB: PredictedSchema.nullable()
+    .default(null)
+    .describe("the most that a training step's tensors take; null: of no structure"),
+  softBeforeFit: real
+    .nullable()
+    .default(null)
+    .describe("the searched model under the gates it ended with; null where gates were not between 0 and 1"),
+  hardenedBeforeFit: real.nullable().describe("the searched model, hardened, before it is fitted"),
+  overlap: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe(
+      "parameters that two trials' structures share, of those that either has, mean over pairs; null with fewer than two",
+    ),
+  lowestLayer: z.number().nullable(),
+  failed: z.int().min(0),
+  learningRate: z.number().nullable().default(null).describe("what the method was trained at"),
+  overBudget: z
+    .array(OverBudgetSchema)
+    .default([])
+    .describe("limits that a method without a structure does not keep, since none is put on it; the most over seeds"),
+};
+export const ResultRowSchema = z.strictObject(resultRow).meta({ id: "ResultRow" });
+/** A method over all tasks: scores are means over the tasks, parameters those of the union. */
+export const OverTasksRowSchema = z
   .strictObject({
-    task: z.string(),
-    method: z.string(),
-    metric: MetricSchema,
-    mean: real.nullable().describe("over seeds; null when every trial failed"),
-    ci95: IntervalSchema.nullable().describe("null with a single seed"),
-    seeds: z.int().min(0),
-    split: z.enum(["validation", "test"]),
-    parameters: z
-      .strictObject({ task: z.number(), union: z.number(), fraction: z.number() })
-      .meta({ id: "RowParameters" }),
-    stepMs: z
-      .strictObject({ predicted: z.number().nullable(), measured: z.number().nullable() })
-      .meta({ id: "RowStepMs" }),
-    seconds: SecondsSchema,
-    peakMemoryMiB: z.number(),
-    memoryMiB: PredictedSchema.nullable()
-      .default(null)
-      .describe("the most that a training step's tensors take; null: of no structure"),
-    hardenedBeforeFit: real.nullable(),
-    lowestLayer: z.number().nullable(),
-    failed: z.int().min(0),
-    learningRate: z.number().nullable().default(null).describe("what the method was trained at"),
-    overBudget: z
-      .array(OverBudgetSchema)
-      .default([])
-      .describe("limits that a method without a structure does not keep, since none is put on it; the most over seeds"),
+    ...resultRow,
+    task: z.null(),
+    metric: MetricSchema.nullable().describe("null: the tasks have several"),
+    split: resultRow.split.nullable().describe("null: the tasks have several"),
   })
-  .meta({ id: "ResultRow" });
+  .meta({ id: "OverTasksRow" });
 
 export const verdicts = ["better", "worse", "cannot be told apart"] as const;
-export const ComparisonSchema = z
-  .strictObject({
-    task: z.string(),
-    a: z.string(),
-    b: z.string(),
-    difference: real.describe("score of a minus score of b"),
-    ci95: IntervalSchema,
-    p: z.number(),
-    pAdjusted: z.number().describe("Holm-corrected over all comparisons of the run"),
-    verdict: z.enum(verdicts),
-  })
-  .meta({ id: "Comparison" });
+const comparison = {
+  task: z.string(),
+  a: z.string(),
+  b: z.string(),
+  difference: real.describe("score of a minus score of b"),
+  ci95: IntervalSchema,
+  p: z.number(),
+  pAdjusted: z.number().describe("Holm-corrected over all comparisons of the run"),
+  verdict: z.enum(verdicts),
+  detectable: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe(
+      "the smallest true difference that this design finds with probability 0.8, at 0.05 over the number of comparisons; null: not recorded, or nothing varied",
+    ),
+};
+export const ComparisonSchema = z.strictObject(comparison).meta({ id: "Comparison" });
+/** Of the means over all tasks, paired by task too. */
+export const OverTasksComparisonSchema = z
+  .strictObject({ ...comparison, task: z.null() })
+  .meta({ id: "OverTasksComparison" });
+export const OverTasksSchema = z
+  .strictObject({ rows: z.array(OverTasksRowSchema), comparisons: z.array(OverTasksComparisonSchema) })
+  .meta({ id: "OverTasks" });
 
 export const exportFormats = ["peft", "merged", "native", "onnx"] as const;
 export const ExportSchema = z
@@ -262,6 +303,7 @@ export const RunRecordSchema = z
     status: z.enum(["done", "failed", "interrupted", "running"]),
     rows: z.array(ResultRowSchema),
     comparisons: z.array(ComparisonSchema),
+    overTasks: OverTasksSchema.nullable().default(null).describe("null with a single task"),
     fullStepMs: z.number().nullable().describe("one step with every candidate attached"),
     seconds: z.number(),
     exports: z.array(ExportSchema),
@@ -353,6 +395,7 @@ export type Structure = z.output<typeof StructureSchema>;
 export type TrialResult = z.output<typeof TrialResultSchema>;
 export type ResultRow = z.output<typeof ResultRowSchema>;
 export type Comparison = z.output<typeof ComparisonSchema>;
+export type OverTasks = z.output<typeof OverTasksSchema>;
 export type Tuning = z.output<typeof TuningSchema>;
 export type RunRecord = z.output<typeof RunRecordSchema>;
 export type Event = z.output<typeof EventSchema>;

@@ -9,14 +9,17 @@ import { MetricSchema } from "./schema/index.js";
 /** `results.parquet`. */
 export const ResultTableSchema = z
   .strictObject({
-    task: z.string().describe("the task's name"),
+    task: z.string().nullable().describe("the task's name; null: the mean over all tasks, where there are several"),
     method: z.string().describe("the method's name in the experiment"),
-    metric: MetricSchema.describe("what the score is; larger is better"),
+    metric: MetricSchema.nullable().describe("what the score is; larger is better; null over tasks that have several"),
     mean: z.number().nullable().describe("score, mean over seeds; null where every trial failed"),
     ci95_low: z.number().nullable().describe("lower end of the 95 % interval over seeds; null with fewer than two"),
     ci95_high: z.number().nullable().describe("its upper end; null with fewer than two"),
     seeds: z.int().describe("seeds of which a trial finished"),
-    split: z.enum(["validation", "test"]).describe("the rows that were scored"),
+    split: z
+      .enum(["validation", "test"])
+      .nullable()
+      .describe("the rows that were scored; null over tasks that have several"),
     parameters_task: z.number().describe("trainable parameters that the task uses, the head's not counted, mean"),
     parameters_union: z.number().describe("those that any task uses, mean"),
     parameters_fraction: z.number().describe("the union as a share of the backbone, 0 to 1"),
@@ -32,6 +35,10 @@ export const ResultTableSchema = z
     seconds_search: z.number().describe("seconds of one trial's search, mean"),
     seconds_fit: z.number().describe("seconds of one trial's fit, mean"),
     seconds_evaluate: z.number().describe("seconds of one trial's evaluation, mean"),
+    total_seconds: z
+      .number()
+      .nullable()
+      .describe("seconds of the sweep, and of every finished trial's search, fit and evaluation; null: not recorded"),
     peak_memory_mi_b: z.number().describe("MiB that the process, on CUDA the device, held at most"),
     memory_mi_b_predicted: z
       .number()
@@ -41,10 +48,20 @@ export const ResultTableSchema = z
       .number()
       .nullable()
       .describe("MiB that they took, median; null where there is no structure"),
+    soft_before_fit: z
+      .number()
+      .nullable()
+      .describe("score of the searched model under the gates it ended with; null where none were between 0 and 1"),
     hardened_before_fit: z
       .number()
       .nullable()
       .describe("score of the searched model, hardened, before it is fitted; null where no search trained weights"),
+    overlap: z
+      .number()
+      .nullable()
+      .describe(
+        "parameters that the structures of two trials share, of those that either has, 0 to 1, mean over pairs; null with fewer than two structures",
+      ),
     lowest_layer: z
       .number()
       .nullable()
@@ -57,7 +74,7 @@ export const ResultTableSchema = z
 /** `comparisons.parquet`. */
 export const ComparisonTableSchema = z
   .strictObject({
-    task: z.string().describe("the task's name"),
+    task: z.string().nullable().describe("the task's name; null: the mean over all tasks, paired by task too"),
     a: z.string().describe("the answer: the experiment's first method"),
     b: z.string().describe("the rival that it is compared with"),
     difference: z.number().describe("score of a less score of b, paired by seed and by item"),
@@ -66,6 +83,12 @@ export const ComparisonTableSchema = z
     p: z.number().describe("two-sided, before correction"),
     p_adjusted: z.number().describe("Holm-corrected over all comparisons of the run"),
     verdict: z.enum(verdicts).describe("of a against b, at an adjusted p of 0.05"),
+    detectable: z
+      .number()
+      .nullable()
+      .describe(
+        "smallest true difference that this design finds with probability 0.8, at 0.05 over the number of comparisons; null: not recorded, or nothing varied",
+      ),
   })
   .meta({ id: "ComparisonTable" });
 

@@ -3,14 +3,15 @@ import type { ResultRow } from "../experiment/records.js";
 import { short } from "./numbers.js";
 
 type OverBudget = ResultRow["overBudget"][number];
+type Row = Pick<ResultRow, "method" | "overBudget">;
 
 /** The method's name, with a star where it is over the budget. */
-export function markedMethod(row: ResultRow): string {
+export function markedMethod(row: Row): string {
   return row.overBudget.length === 0 ? row.method : `${row.method}*`;
 }
 
 /** A note for each limit that a method of these rows does not keep. */
-export function overBudgetNotes(rows: readonly ResultRow[]): string[] {
+export function overBudgetNotes(rows: readonly Row[]): string[] {
   const notes = rows.flatMap(({ method, overBudget }) =>
     overBudget.map((over) => `${method} takes ${taken(over)}; the budget allows ${amount(over.limit, over.allowed)}`),
   );

@@ -4,9 +4,14 @@ import { costLegend, costTable } from "./cost-table.js";
 import { exportLines, relative } from "./export-lines.js";
 import { duration } from "./numbers.js";
 import type { Paint } from "./paint.js";
+import { terminalTable } from "./plain-table.js";
 import { raceTable } from "./race-table.js";
 import { resultsLegend, resultsTable } from "./results-table.js";
 import { drawStructure } from "./structure-drawing.js";
+import { evidenceTables } from "./tables/evidence.js";
+
+/** Columns that would not fit: the verdict stands in the results, p before correction in the record. */
+const tooWide = ["verdict", "p"];
 
 /** Table, structure, exports and directory, as `espalier run` and `espalier show` print them. */
 export function runReport({ record, structure, failures, race, report }: Outcome, paint: Paint): string {
@@ -20,6 +25,10 @@ export function runReport({ record, structure, failures, race, report }: Outcome
     resultsTable(record, paint),
     paint.dim(resultsLegend(record)),
     ...(costs === undefined ? [] : [costs, paint.dim(costLegend)]),
+    ...evidenceTables(record).flatMap(({ table, legend }) => [
+      `${wrap(`${paint.bold(table.name)}  ${table.caption}`)}\n${terminalTable(table, tooWide)}`,
+      ...(legend === undefined ? [] : [paint.dim(legend)]),
+    ]),
     ...(structure === undefined || structure.candidates.length === 0
       ? []
       : [drawStructure(structure, paint, backbone)]),

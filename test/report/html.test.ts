@@ -50,6 +50,15 @@ describe("the report of a finished run", () => {
     }
   });
 
+  test("shows every comparison with what could have been seen, the means over tasks, and what searches keep and cost", () => {
+    const tables = [...document.querySelectorAll("h3")].map((heading) => heading.textContent);
+    for (const name of ["All tasks", "Comparisons", "What a search keeps and costs"]) expect(tables).toContain(name);
+    const heads = [...document.querySelectorAll("th")].map((cell) => cell.textContent);
+    for (const name of ["could see", "adjusted", "soft", "hard", "refitted", "overlap", "total"]) {
+      expect(heads).toContain(name);
+    }
+  });
+
   test("says in a sentence what came out, and names what failed", () => {
     expect(document.querySelector("header")!.textContent).toMatch(/snips: budgeted reaches accuracy x 100 of \d\d\.\d/);
     expect(document.body.textContent).toContain("failed: random-draw1-seed1");

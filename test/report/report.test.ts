@@ -6,6 +6,7 @@ import { resultsLegend, resultsTable } from "../../src/report/results-table.js";
 import { runReport } from "../../src/report/run-report.js";
 import { drawStructure } from "../../src/report/structure-drawing.js";
 import { resultTables } from "../../src/report/tables/results.js";
+import { syntheticRun } from "../fixtures/synthetic-run.js";
 
 function row(method: string, mean: number, union: number): ResultRow {
   return {
@@ -19,9 +20,12 @@ function row(method: string, mean: number, union: number): ResultRow {
     parameters: { task: union, union, fraction: union / 22_713_216 },
     stepMs: { predicted: null, measured: 87.2 },
     seconds: { tune: 0, search: method === "budgeted" ? 13 : 0, fit: 11, evaluate: 2 },
+    totalSeconds: 60,
     peakMemoryMiB: 800,
     memoryMiB: null,
+    softBeforeFit: null,
     hardenedBeforeFit: null,
+    overlap: null,
     lowestLayer: 0,
     failed: 0,
     learningRate: 0.003,
@@ -30,7 +34,17 @@ function row(method: string, mean: number, union: number): ResultRow {
 }
 
 function against(b: string, difference: number, verdict: Comparison["verdict"]): Comparison {
-  return { task: "snips", a: "budgeted", b, difference, ci95: [-1, 1], p: 0.01, pAdjusted: 0.02, verdict };
+  return {
+    task: "snips",
+    a: "budgeted",
+    b,
+    difference,
+    ci95: [-1, 1],
+    p: 0.01,
+    pAdjusted: 0.02,
+    verdict,
+    detectable: 0.03,
+  };
 }
 
 const record: Pick<RunRecord, "rows" | "comparisons"> = {
@@ -90,12 +104,22 @@ describe("the results table", () => {
   });
 });
 
+test("the report of several tasks and methods keeps to 80 columns", () => {
+  const whole = { ...syntheticRun({ steps: 2 }).record!, exports: [], run: "/runs/mine" };
+  const text = runReport({ record: whole, structure: undefined, failures: [] }, plain);
+  expect(text).toContain("all tasks  accuracy x 100, mean over the tasks, 3 seeds\n");
+  expect(text).toMatch(/^rival +task +difference +95% interval +adjusted +could see$/m);
+  expect(text).toMatch(/^budgeted +92.0 +90.0 +\d+\.\d +0\.60 +- +25 s +18 s +2 min \d+ s$/m);
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+});
+
 test("the report says why trials failed, in lines of 80 columns", () => {
   const whole: RunRecord = {
     ...record,
     version: 1,
     run: "/runs/mine",
     status: "failed",
+    overTasks: null,
     fullStepMs: null,
     seconds: 61,
     exports: [],

@@ -35,16 +35,21 @@ describe("a store over two runs", () => {
     const record = JSON.parse(await readFile(path.join(folder, "whole", "record.json"), "utf8"));
     const results = await store.results();
     expect(results.map(({ task, method, mean, ci95_high }) => [task, method, mean, ci95_high])).toEqual(
-      record.rows.map((row: { task: string; method: string; mean: number; ci95: number[] }) => [
-        row.task,
-        row.method,
-        row.mean,
-        row.ci95[1],
-      ]),
+      [...record.rows, ...record.overTasks.rows].map(
+        (row: { task: string | null; method: string; mean: number; ci95: number[] }) => [
+          row.task,
+          row.method,
+          row.mean,
+          row.ci95[1],
+        ],
+      ),
     );
     const comparisons = await store.comparisons();
     expect(comparisons.map(({ b, p_adjusted }) => [b, p_adjusted])).toEqual(
-      record.comparisons.map((entry: { b: string; pAdjusted: number }) => [entry.b, entry.pAdjusted]),
+      [...record.comparisons, ...record.overTasks.comparisons].map((entry: { b: string; pAdjusted: number }) => [
+        entry.b,
+        entry.pAdjusted,
+      ]),
     );
   });
 
@@ -98,7 +103,7 @@ describe("damage never breaks a query", () => {
     const [run] = await store.sql("SELECT state, problem FROM runs WHERE run = 'bad'");
     expect(run).toEqual({ state: "damaged", problem: expect.stringContaining("plan.json: cannot be read") });
     expect(await store.runs()).toHaveLength(2);
-    expect(await counts(store, "results")).toEqual([{ run: "good", n: 12 }]);
+    expect(await counts(store, "results")).toEqual([{ run: "good", n: 18 }]);
     await expect(store.gates("bad")).rejects.toThrow("plan.json: cannot be read");
   });
 

@@ -52,7 +52,8 @@ def learn_structure(
         learning = BilevelGates(learning, model, problem.corpus, held_out, problem.training, problem.seed)
     done = problem.train(model, learning, spec.epochs, held_out, history=gates.history)
     gates.history.check(name)
-    scores = gates.scores().cpu()
+    soft = gates.scores()
+    scores = soft.cpu()
     above_half = int((scores.amax(0) > 0.5).sum())
     shares = gates.shares().cpu() if isinstance(gates, RoutedGates) else torch.ones_like(scores)
     structure = harden(scores, problem.space, problem.limits, problem.tasks, name)
@@ -67,4 +68,5 @@ def learn_structure(
         done.step_ms,
         above_half,
         problem.space.candidates,
+        soft=soft if problem.kept is None else torch.cat([problem.kept.gates().to(soft), soft], dim=1),
     )

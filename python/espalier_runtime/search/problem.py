@@ -199,6 +199,7 @@ class Found:
 
     `learning_rate`: what the structure is to be fitted at, where the search chose that too; `race`: how it was chosen;
     `controller`: what proposed it, and can propose others.
+    `soft` (tasks, the model's candidates): the gates that the search ended with, where they were between 0 and 1.
     """
 
     structure: Structure
@@ -211,3 +212,4 @@ class Found:
     learning_rate: float | None = None
     race: contract.Race | None = None
     controller: nn.Module | None = None
+    soft: Tensor | None = None

@@ -108,6 +108,16 @@ def hardened_scores(prepared: Prepared, found: Found | None, splits: Sequence[Co
     ]
 
 
+def soft_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
+    """Scores of the searched model under the gates it ended with: the discretisation gap's soft side."""
+    if found is None or found.model is None or found.soft is None:
+        return None
+    return [
+        predict(found.model, corpus, found.soft, task.metric, prepared.plan.training.max_tokens).score
+        for task, corpus in zip(prepared.tasks, splits, strict=True)
+    ]
+
+
 def _heads_of(model: AdaptedModel, prepared: Prepared) -> list[tuple[str, Head]]:
     heads = prepared.new_heads(probe=False)
     for index, (_, head) in enumerate(heads):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from espalier_runtime import contract
 from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
@@ -16,12 +18,20 @@ from espalier_runtime.trials.prepare import Prepared
 from espalier_runtime.trials.step_costs import StepCosts, peak_memory_mib
 
 
+@dataclass(frozen=True)
+class BeforeFit:
+    """The searched model's score on each task, under its gates and cut down to the structure; None of no search."""
+
+    soft: list[float] | None
+    hardened: list[float] | None
+
+
 def result_of(
     prepared: Prepared,
     trial: contract.Trial,
     found: Found | None,
     fitted: Fitted,
-    hardened: list[float] | None,
+    before_fit: BeforeFit,
     seconds: contract.Seconds,
     costs: StepCosts,
 ) -> contract.TrialResult:
@@ -33,7 +43,8 @@ def result_of(
             "metric": task.metric,
             "split": task.evaluation_split,
             "score": predictions.score,
-            "hardenedBeforeFit": None if hardened is None else hardened[index],
+            "softBeforeFit": None if before_fit.soft is None else before_fit.soft[index],
+            "hardenedBeforeFit": None if before_fit.hardened is None else before_fit.hardened[index],
             "rows": len(predictions.labels),
             "parameters": target.parameters[task.name],
         }

@@ -12,10 +12,10 @@ from espalier_runtime.records.directory import TrialDirectory
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.json import dumps
 from espalier_runtime.training.checkpoint import TrialCheckpoint, Warn
-from espalier_runtime.trials.fit import evaluate, fit_target, hardened_scores
+from espalier_runtime.trials.fit import evaluate, fit_target, hardened_scores, soft_scores
 from espalier_runtime.trials.gate_file import GateFile
 from espalier_runtime.trials.prepare import Prepared
-from espalier_runtime.trials.result import result_of, write_trial
+from espalier_runtime.trials.result import BeforeFit, result_of, write_trial
 from espalier_runtime.trials.start import StageReport, TrialMethod, start_of
 from espalier_runtime.trials.step_costs import step_costs
 from espalier_runtime.trials.step_log import StepLog
@@ -69,7 +69,7 @@ def run_trial(
         fit = time.perf_counter()
         splits = prepared.evaluation.open(trial.id)
         fitted.predictions = evaluate(prepared, fitted, splits, trial.id, logged)
-        hardened = hardened_scores(prepared, found, splits)
+        before = BeforeFit(soft_scores(prepared, found, splits), hardened_scores(prepared, found, splits))
         evaluated = time.perf_counter()
     finally:
         # Also of a search that failed: what its gates did is how one finds out why.
@@ -81,7 +81,7 @@ def run_trial(
         evaluate=evaluated - fit,
     )
     costs = step_costs(prepared, found, fitted, full_ms)
-    result = result_of(prepared, trial, found, fitted, hardened, seconds, costs)
+    result = result_of(prepared, trial, found, fitted, before, seconds, costs)
     write_trial(prepared, directory, found, fitted, result)
     checkpoint.clear()
     return result

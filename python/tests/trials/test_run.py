@@ -166,6 +166,45 @@ def test_the_answer_is_compared_with_each_rival(finished: Any) -> None:
         (task, "budgeted", rival) for task in ("snips", "qnli") for rival in ("uniform", "random", "head")
     ]
     assert all(c.p <= c.p_adjusted <= 1 for c in record.comparisons)
+    # Two methods that agree on every one of so few items show nothing of what could have been seen.
+    assert all((c.detectable is None) == (c.ci95 == (0, 0)) for c in record.comparisons)
+    assert any(c.detectable is not None and c.detectable > 0 for c in record.comparisons)
+
+
+def test_over_tasks_scores_and_differences_are_the_means_of_the_tasks(finished: Any) -> None:
+    directory, record, _ = finished
+    for over in record.over_tasks.rows:
+        own = [row for row in record.rows if row.method == over.method]
+        assert over.mean == pytest.approx(sum(row.mean for row in own) / 2)
+        assert (over.task, over.metric, over.split, over.seeds) == (None, "accuracy", own[0].split, 2)
+        assert over.parameters.task == over.parameters.union == own[0].parameters.union
+    for over in record.over_tasks.comparisons:
+        own = [c.difference for c in record.comparisons if c.b == over.b]
+        assert over.difference == pytest.approx(sum(own) / 2)
+    # Holm's correction counts them too: the smallest p of all is multiplied by their number.
+    every = [*record.comparisons, *record.over_tasks.comparisons]
+    smallest = min(every, key=lambda c: c.p)
+    assert smallest.p_adjusted == pytest.approx(min(1.0, len(every) * smallest.p))
+    table = pq.read_table(directory / "results.parquet").to_pylist()
+    assert [(row["task"], row["method"]) for row in table[-4:]] == [
+        (None, method) for method in ("budgeted", "uniform", "random", "head")
+    ]
+
+
+def test_a_row_says_what_the_search_lost_how_seeds_agree_and_what_all_of_it_took(finished: Any) -> None:
+    directory, record, _ = finished
+    budgeted, uniform, chance, head = record.rows[:4]
+    assert budgeted.soft_before_fit is not None
+    assert budgeted.hardened_before_fit is not None
+    assert (uniform.soft_before_fit, head.hardened_before_fit) == (None, None)
+    assert (uniform.overlap, head.overlap) == (1.0, None)
+    assert 0 < chance.overlap < 1
+    results = [
+        contract.TrialResult.model_validate_json((directory / f"trials/budgeted-seed{seed}/result.json").read_text())
+        for seed in (0, 1)
+    ]
+    spent = sum(r.seconds.search + r.seconds.fit + r.seconds.evaluate for r in results)
+    assert budgeted.total_seconds == pytest.approx(spent)
 
 
 def test_the_directory_holds_what_the_design_lists(finished: Any) -> None:
@@ -253,7 +292,7 @@ def test_a_second_run_of_a_finished_directory_trains_nothing_and_says_the_same(f
     context = Listening()
     again = run(json.loads((directory / "plan.json").read_text()), directory, context)
     assert not [event for event in context.heard if event["type"] == "trial.finished"]
-    assert (again.rows, again.comparisons) == (record.rows, record.comparisons)
+    assert (again.rows, again.comparisons, again.over_tasks) == (record.rows, record.comparisons, record.over_tasks)
 
 
 def test_the_same_plan_gives_the_same_numbers(finished: Any, tmp_path: Path) -> None:

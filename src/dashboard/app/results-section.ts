@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { comparisonEffects, scoreAgainst } from "../../charts/index.js";
 import { points } from "../../report/numbers.js";
+import { evidenceTables } from "../../report/tables/evidence.js";
 import { resultTables, type Table } from "../../report/tables/results.js";
 import type { RunDetail } from "../data.js";
 import { figure } from "./parts.js";
@@ -9,6 +10,7 @@ import { figure } from "./parts.js";
 export function resultsSection(detail: RunDetail): TemplateResult {
   const { record } = detail;
   return html`${record === null ? nothing : resultTables(record).map((table) => taskPart(table, record))}
+  ${record === null ? nothing : evidenceTables(record).map(({ table, legend }) => html`<h3>${table.name}</h3>${tableOf(table)}${legend === undefined ? nothing : html`<p class="quiet">${legend.replaceAll("\n", " ")}.</p>`}`)}
   ${record === null ? trialTable(detail) : html`<details><summary>Every trial</summary>${trialTable(detail)}</details>`}`;
 }
 

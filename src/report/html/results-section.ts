@@ -2,6 +2,7 @@
 import { html } from "hono/html";
 import { comparisonEffects, scoreAgainst } from "../../charts/index.js";
 import type { WholeRun } from "../../runs/whole.js";
+import { evidenceTables } from "../tables/evidence.js";
 import { resultTables, type Table } from "../tables/results.js";
 import { figure, type Html } from "./figure.js";
 
@@ -18,8 +19,17 @@ ${figure("Score against parameters.", "Lines are 95% intervals over seeds; dots 
 ${figure("Score against step time.", "The measured time of one step of the fit.", (options) => scoreAgainst(rows, { ...options, task: table.name, by: "stepMs" }))}
 </div>`,
 )}
+${evidenceTables(record).map(
+  ({ table, legend }) => html`<h3>${title(table.name)}</h3>
+${tableOf(table)}
+${legend === undefined ? "" : html`<p class="note">${legend.replaceAll("\n", " ")}.</p>`}`,
+)}
 <p class="note">Parameters are those that the task uses. Time is search and fit of one seed. Comparisons are paired by seed and by item and Holm-corrected; \u201cno difference\u201d means that the two cannot be told apart.</p>
 </section>`;
+}
+
+function title(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 function tableOf({ caption, head, align, rows }: Table): Html {

@@ -1,11 +1,12 @@
-/** The results as CSV: a line for each task and method, with the answer's comparison against it, all digits kept. */
+/** The results as CSV: a line for each task and method, and for the means over the tasks, all digits kept. */
 import type { RunRecord } from "../../experiment/records.js";
 import { comparisonWith } from "./results.js";
 
-/** One line a task and method. */
-export function toCsv({ rows, comparisons }: Pick<RunRecord, "rows" | "comparisons">): string {
-  const lines = rows.map((row) => {
-    const comparison = comparisonWith(row, comparisons);
+/** Each line has the answer's comparison against its method; the task of the means over all is empty. */
+export function toCsv({ rows, comparisons, overTasks }: Pick<RunRecord, "rows" | "comparisons" | "overTasks">): string {
+  const compared = [...comparisons, ...(overTasks?.comparisons ?? [])];
+  const lines = [...rows, ...(overTasks?.rows ?? [])].map((row) => {
+    const comparison = comparisonWith(row, compared);
     return {
       task: row.task,
       method: row.method,
@@ -24,16 +25,21 @@ export function toCsv({ rows, comparisons }: Pick<RunRecord, "rows" | "compariso
       seconds_search: row.seconds.search,
       seconds_fit: row.seconds.fit,
       seconds_evaluate: row.seconds.evaluate,
+      seconds_tune: row.seconds.tune,
+      total_seconds: row.totalSeconds,
       peak_memory_mib: row.peakMemoryMiB,
       memory_mib_predicted: row.memoryMiB?.predicted,
       memory_mib_measured: row.memoryMiB?.measured,
+      soft_before_fit: row.softBeforeFit,
       hardened_before_fit: row.hardenedBeforeFit,
+      overlap: row.overlap,
       lowest_layer: row.lowestLayer,
       answer_less_this: comparison?.difference,
       difference_ci95_low: comparison?.ci95[0],
       difference_ci95_high: comparison?.ci95[1],
       p_adjusted: comparison?.pAdjusted,
       verdict: comparison?.verdict,
+      detectable: comparison?.detectable,
     };
   });
   const [first] = lines;

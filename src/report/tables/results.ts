@@ -1,5 +1,5 @@
 /** The results of a run as plain tables, one a task: what Markdown, LaTeX and HTML print. */
-import type { Comparison, ResultRow, RunRecord } from "../../experiment/records.js";
+import type { Comparison, OverTasks, ResultRow, RunRecord } from "../../experiment/records.js";
 import { duration, points, short, signedPoints, toNumber } from "../numbers.js";
 import { markedMethod, overBudgetNotes } from "../over-budget.js";
 
@@ -18,30 +18,44 @@ export interface Table {
 const head = ["method", "score", "95% interval", "parameters", "ms a step", "time", "answer against it"] as const;
 const align = ["left", "right", "right", "right", "right", "right", "left"] as const;
 
+/** A row or comparison of one task, or of the means over all. */
+type Row = ResultRow | OverTasks["rows"][number];
+type Compared = Comparison | OverTasks["comparisons"][number];
+
 export function resultTables({ rows, comparisons }: Pick<RunRecord, "rows" | "comparisons">): Table[] {
   const tasks = [...new Set(rows.map((row) => row.task))];
   return tasks.map((task) => {
     const own = rows.filter((row) => row.task === task);
-    const seeds = Math.max(...own.map((row) => row.seeds));
-    return {
-      name: task,
-      caption: [
-        `${own[0]!.metric} x 100 on ${own[0]!.split}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
-        ...overBudgetNotes(own).map((note) => `* ${note}`),
-      ].join("; "),
-      head,
-      align,
-      rows: own.map((row, index) => line(row, index === 0, comparisonWith(row, comparisons))),
-    };
+    return resultsTableOf(task, `${own[0]!.metric} x 100 on ${own[0]!.split}`, own, comparisons);
   });
 }
 
+/** One line a row, the answer's first; `caption` says what a score is. */
+export function resultsTableOf(
+  name: string,
+  caption: string,
+  rows: readonly Row[],
+  comparisons: readonly Compared[],
+): Table {
+  const seeds = Math.max(...rows.map((row) => row.seeds));
+  return {
+    name,
+    caption: [
+      `${caption}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
+      ...overBudgetNotes(rows).map((note) => `* ${note}`),
+    ].join("; "),
+    head,
+    align,
+    rows: rows.map((row, index) => line(row, index === 0, comparisonWith(row, comparisons))),
+  };
+}
+
 /** The answer against the method of `row`, on its task. */
-export function comparisonWith(row: ResultRow, comparisons: readonly Comparison[]): Comparison | undefined {
+export function comparisonWith<Any extends Compared>(row: Row, comparisons: readonly Any[]): Any | undefined {
   return comparisons.find((entry) => entry.task === row.task && entry.b === row.method);
 }
 
-function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefined): string[] {
+function line(row: Row, isAnswer: boolean, comparison: Compared | undefined): string[] {
   const failed = row.failed > 0 ? ` (${row.failed} failed)` : "";
   if (row.mean === null) return [row.method, "\u2013", "\u2013", "\u2013", "\u2013", "\u2013", `\u2013${failed}`];
   return [
@@ -55,7 +69,7 @@ function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefi
   ];
 }
 
-function verdict(comparison: Comparison | undefined): string {
+function verdict(comparison: Compared | undefined): string {
   if (comparison === undefined) return "\u2013";
   const signed = signedPoints(toNumber(comparison.difference));
   const word = comparison.verdict === "cannot be told apart" ? "no difference" : comparison.verdict;

@@ -13,10 +13,16 @@ export function recordRows(runs: readonly RunSummary[]): Partial<Record<ViewName
   return {
     runs: runs.map(runRow),
     results: runs.flatMap(({ name, record }) =>
-      (record?.rows ?? []).map((row) => ({ run: name, ...tableRow(ResultTableSchema, row) })),
+      [...(record?.rows ?? []), ...(record?.overTasks?.rows ?? [])].map((row) => ({
+        run: name,
+        ...tableRow(ResultTableSchema, row),
+      })),
     ),
     comparisons: runs.flatMap(({ name, record }) =>
-      (record?.comparisons ?? []).map((row) => ({ run: name, ...tableRow(ComparisonTableSchema, row) })),
+      [...(record?.comparisons ?? []), ...(record?.overTasks?.comparisons ?? [])].map((row) => ({
+        run: name,
+        ...tableRow(ComparisonTableSchema, row),
+      })),
     ),
     exports: runs.flatMap(({ name, record }) =>
       (record?.exports ?? []).map(({ to, ...row }) => ({ run: name, format: to, ...flat(row) })),

@@ -19,6 +19,7 @@ from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
+from espalier_runtime.trials.between_runs import Chosen, compare_between
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
 from espalier_runtime.trials.merge_sources import Given
 from espalier_runtime.trials.merges import MergeSpec, merge_runs
@@ -144,6 +145,19 @@ def _destination(payload: dict[str, Any]) -> Path | None:
     return None if payload.get("destination") is None else Path(payload["destination"])
 
 
+def compare_runs(payload: dict[str, Any], context: JobContext) -> dict[str, object]:  # noqa: ARG001
+    """A method of one run against one of another, on the tasks that `payload["metrics"]` names."""
+    a, b = (
+        Chosen(Path(side["directory"]), str(side["method"]), str(side["name"])) for side in (payload["a"], payload["b"])
+    )
+    found = compare_between(a, b, payload["metrics"])
+    return {
+        "seeds": found.seeds,
+        "comparisons": [entry.model_dump(by_alias=True) for entry in found.compared.tasks],
+        "overTasks": [entry.model_dump(by_alias=True) for entry in found.compared.over_tasks],
+    }
+
+
 def parse(model: type[Model], value: object) -> Model:
     """`value` as a model of the contract. Raises InputError naming the field that TypeScript let through."""
     try:
@@ -188,6 +202,7 @@ class _Run:
                 host=self._host,
                 model=prepared.backbone.fingerprint,
                 data={task.name: task.fingerprint for task in prepared.tasks},
+                evaluation={task.name: task.evaluation_fingerprint for task in prepared.tasks},
                 device=prepared.backbone.device,
             ),
         )

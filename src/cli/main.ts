@@ -65,6 +65,24 @@ command("show", "a run's table and learned structure", "espalier show latest")
   .action(carried(async (options, run) => (await import("./show.js")).showCommand(run!, options)));
 
 command(
+  "compare",
+  "a method of one run against one of another, paired by seed and item",
+  "espalier compare latest/budgeted latest/saliency",
+)
+  .argument("<run>", "RUN for its answer, or RUN/METHOD")
+  .argument("<against>", "the same of another run, or another method of that one")
+  .addOption(runsFolder())
+  .addHelpText(
+    "after",
+    "\nRuns on other backbones, evaluation rows or metrics, or without a seed in common,\nare refused; what else differs is listed.",
+  )
+  .action(
+    carried(async (options, given, against) =>
+      (await import("./compare.js")).compareCommand(options, given!, against!),
+    ),
+  );
+
+command(
   "structure",
   "draw a learned structure, or compare two",
   "espalier structure latest/budgeted-seed0 latest/budgeted-seed1",

@@ -250,6 +250,14 @@ export const OverTasksSchema = z
   .strictObject({ rows: z.array(OverTasksRowSchema), comparisons: z.array(OverTasksComparisonSchema) })
   .meta({ id: "OverTasks" });
 
+/** A method of one run against one of another; `a` and `b` are RUN/METHOD. */
+export const RunComparisonSchema = z.strictObject({
+  seeds: z.array(z.int().min(0)).min(1).describe("those that both finished"),
+  comparisons: z.array(ComparisonSchema).min(1),
+  overTasks: z.array(OverTasksComparisonSchema).describe("empty with a single task"),
+});
+export type RunComparison = z.output<typeof RunComparisonSchema>;
+
 export const exportFormats = ["peft", "merged", "native", "onnx"] as const;
 export const ExportSchema = z
   .strictObject({

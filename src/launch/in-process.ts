@@ -11,6 +11,7 @@ import {
   InspectionSchema,
   KindListSchema,
   MergeSchema,
+  RunComparisonSchema,
   RunRecordSchema,
 } from "../experiment/records.js";
 import type { Plan } from "../experiment/schema/index.js";
@@ -19,7 +20,7 @@ import type { EnsureOptions } from "../provision/ensure.js";
 import { ensurePython } from "../provision/ensure.js";
 import { espalierHome } from "../provision/home.js";
 import { files } from "../runs/layout.js";
-import type { ExportRequest, Launcher, LaunchOptions, MergeRequest } from "./launcher.js";
+import type { CompareRequest, ExportRequest, Launcher, LaunchOptions, MergeRequest } from "./launcher.js";
 
 export interface InProcessOptions {
   /** Told what a first set-up of Python does. */
@@ -97,6 +98,14 @@ class InProcess implements Launcher {
       { result: z.strictObject({ exports: z.array(ExportSchema) }), ...(signal === undefined ? {} : { signal }) },
     );
     return exports;
+  }
+
+  compare(request: CompareRequest, { signal }: LaunchOptions = {}) {
+    return this.#runtime.job(
+      "espalier_runtime.runner:compare_runs",
+      { ...request },
+      { result: RunComparisonSchema, ...(signal === undefined ? {} : { signal }) },
+    );
   }
 
   merge(request: MergeRequest, { signal }: LaunchOptions = {}) {

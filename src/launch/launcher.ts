@@ -1,5 +1,5 @@
 /** What every way of running a plan offers: in this process, under torchrun, on a cluster. */
-import type { Event, Export, Inspection, KindList, Merge, RunRecord } from "../experiment/records.js";
+import type { Event, Export, Inspection, KindList, Merge, RunComparison, RunRecord } from "../experiment/records.js";
 import type { Experiment, Plan } from "../experiment/schema/index.js";
 
 export interface LaunchOptions {
@@ -33,6 +33,14 @@ export interface MergeRequest {
   destination: string | null;
 }
 
+export interface CompareRequest {
+  /** A run, a method of it, and what to call the two. */
+  a: { directory: string; method: string; name: string };
+  b: { directory: string; method: string; name: string };
+  /** The tasks to compare on, each with its metric. */
+  metrics: Record<string, string>;
+}
+
 export interface Launcher extends AsyncDisposable {
   /** Runs every trial of the plan into the run directory, which holds plan.json already. */
   run(plan: Plan, directory: string, options?: LaunchOptions): Promise<RunRecord>;
@@ -42,6 +50,8 @@ export interface Launcher extends AsyncDisposable {
   kinds(backbone: Plan["backbone"], kinds: Experiment["space"]["kinds"], options?: LaunchOptions): Promise<KindList>;
   /** Exports the answer of a finished run. */
   export(directory: string, request: ExportRequest, options?: LaunchOptions): Promise<Export[]>;
+  /** Compares methods of two runs by what their trials predicted. */
+  compare(request: CompareRequest, options?: LaunchOptions): Promise<RunComparison>;
   /** Merges the LoRA adapters of several tasks into one. */
   merge(request: MergeRequest, options?: LaunchOptions): Promise<Merge>;
 }

@@ -23,6 +23,7 @@ const comparison = {
   p: 0.2,
   p_adjusted: 0.4,
   verdict: "cannot be told apart",
+  detectable: 0.05,
 };
 
 function write(name: string, columns: Record<string, unknown[]>): Promise<void> {
@@ -44,6 +45,12 @@ test("rows have types, and not any", () => {
 test("rows are read as they were written", async () => {
   await write("comparisons.parquet", columnsOf(comparison));
   expect(await readComparisonTable(directory)).toEqual([comparison]);
+});
+
+test("a column that may be null and that an earlier Espalier did not write is null", async () => {
+  const { detectable, ...earlier } = comparison;
+  await write("comparisons.parquet", columnsOf(earlier));
+  expect(await readComparisonTable(directory)).toEqual([{ ...earlier, detectable: null }]);
 });
 
 test("a table that Python wrote without rows has none", async () => {

@@ -35,9 +35,13 @@ def environment_lock(
     host: Mapping[str, object],
     model: str,
     data: Mapping[str, str],
+    evaluation: Mapping[str, str],
     device: torch.device,
 ) -> dict[str, object]:
-    """The content of lock.json. `host` comes from TypeScript (node and package versions); `data` is a hash a task."""
+    """The content of lock.json. `host` comes from TypeScript (node and package versions); `data` is a hash a task.
+
+    `evaluation` is one of the rows that the task is scored on, by which runs on other training rows are comparable.
+    """
     return {
         "version": 1,
         "python": platform.python_version(),
@@ -50,7 +54,12 @@ def environment_lock(
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
             "threads": torch.get_num_threads(),
         },
-        "hashes": {"plan": _sha256(dumps(_sorted(plan))), "model": model, "data": dict(data)},
+        "hashes": {
+            "plan": _sha256(dumps(_sorted(plan))),
+            "model": model,
+            "data": dict(data),
+            "evaluation": dict(evaluation),
+        },
     }
 
 

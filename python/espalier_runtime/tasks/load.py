@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from espalier_runtime.tasks.files import read_rows
 from espalier_runtime.tasks.labels import check_spread, class_indices, class_names, values
 from espalier_runtime.tasks.metrics import default_metric
 from espalier_runtime.tasks.rows import DEFAULT_COLUMNS, LabelledText, SourceRow, are_pairs, labelled_texts
-from espalier_runtime.tasks.task import EvaluationSplit, Example, TaskData, TaskKind
+from espalier_runtime.tasks.task import EvaluationSplit, Example, TaskData, fingerprint
 
 TaskSpec = contract.FilesTask | contract.EmbeddedTask | contract.HubTask | contract.RowsTask
 
@@ -59,7 +57,7 @@ def load_task(spec: TaskSpec) -> TaskData:
         evaluation_split=source.evaluation_split,
         metric=spec.metric or default_metric(spec.kind),
         warnings=_warnings(spec.name, train, evaluation, source.evaluation_split),
-        fingerprint=_fingerprint(spec.kind, labels, train_examples, evaluation_examples),
+        fingerprint=fingerprint(spec.kind, labels, train_examples, evaluation_examples),
     )
 
 
@@ -128,14 +126,3 @@ def _warnings(
         f'task "{name}": {shared} of the {len(evaluation)} {split} rows are also in train, word for word,'
         " so the score flatters every method",
     )
-
-
-def _fingerprint(
-    kind: TaskKind, labels: tuple[str, ...], train: Sequence[Example], evaluation: Sequence[Example]
-) -> str:
-    digest = hashlib.sha256(json.dumps([kind, labels]).encode())
-    for split in (train, evaluation):
-        digest.update(b"\nsplit")
-        for example in split:
-            digest.update(b"\n" + json.dumps([example.text, example.text_pair, example.label]).encode())
-    return digest.hexdigest()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,3 +40,18 @@ class TaskData:
     metric: str
     warnings: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def evaluation_fingerprint(self) -> str:
+        """The sha256 of kind, labels and the evaluated examples in order."""
+        return fingerprint(self.kind, self.labels, self.evaluation)
+
+
+def fingerprint(kind: TaskKind, labels: tuple[str, ...], *splits: Sequence[Example]) -> str:
+    """The sha256 of kind, labels and all examples of the splits in order."""
+    digest = hashlib.sha256(json.dumps([kind, labels]).encode())
+    for split in splits:
+        digest.update(b"\nsplit")
+        for example in split:
+            digest.update(b"\n" + json.dumps([example.text, example.text_pair, example.label]).encode())
+    return digest.hexdigest()

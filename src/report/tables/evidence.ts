@@ -16,7 +16,7 @@ export function evidenceTables(
 }
 
 /** Of every task and over the tasks: the effect with its interval first, then p, then what could have been seen. */
-function comparisonsTable(record: Pick<RunRecord, "comparisons" | "overTasks">): Table | undefined {
+export function comparisonsTable(record: Pick<RunRecord, "comparisons" | "overTasks">): Table | undefined {
   const all = [...record.comparisons, ...(record.overTasks?.comparisons ?? [])];
   const [first] = all;
   if (first === undefined) return undefined;
@@ -38,7 +38,7 @@ function comparisonsTable(record: Pick<RunRecord, "comparisons" | "overTasks">):
   };
 }
 
-const comparisonsLegend = [
+export const comparisonsLegend = [
   "adjusted: p, Holm-corrected over all lines; could see: the smallest true",
   "difference that this design finds with probability 0.8, were it the only one",
 ].join("\n");

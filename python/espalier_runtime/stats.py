@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from espalier_runtime.tasks.metrics import weighted_scores
 
@@ -80,7 +81,7 @@ class Uncertainty:
 
     def half_width(self, alpha: float) -> float:
         """Of the interval of level 1 - alpha."""
-        return self.reach(lambda degrees: float(stats.t.isf(alpha / 2, degrees)))
+        return self.reach(lambda degrees: float(-special.stdtrit(degrees, alpha / 2)))
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,7 @@ def smallest_detectable_difference(found: PairedDifference, alpha: float = 0.05,
     None where nothing varied, as with two methods that agree on every item: there is nothing to estimate it from.
     """
 
-    def noncentrality(degrees: int) -> float:
-        critical = float(stats.t.isf(alpha / 2, degrees))
-        # Of few degrees of freedom the multiple is large, but never beyond a few critical values.
-        return float(optimize.brentq(lambda nc: stats.nct.sf(critical, degrees, nc) - power, 0.0, 4 * critical + 10))
-
-    return found.uncertainty.reach(noncentrality) or None
+    return found.uncertainty.reach(lambda degrees: _noncentrality(alpha, power, degrees)) or None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -237,6 +233,14 @@ def _resamples(items: int, count: int, seed: int) -> Iterator[Array]:
         size = min(block, count - start)
         drawn = random.integers(0, items, (size, items)) + items * np.arange(size)[:, None]
         yield np.bincount(drawn.ravel(), minlength=size * items).reshape(size, items).astype(np.float64)
+
+
+@lru_cache
+def _noncentrality(alpha: float, power: float, degrees: int) -> float:
+    """At which Student's t passes its two-sided critical value, on the one side, with probability `power`."""
+    critical = float(stats.t.isf(alpha / 2, degrees))
+    # Of few degrees of freedom the critical value is large, but power comes within a few of them.
+    return float(optimize.brentq(lambda nc: stats.nct.sf(critical, degrees, nc) - power, 0.0, 4 * critical + 10))
 
 
 def _two_sided(difference: float, uncertainty: Uncertainty) -> float:

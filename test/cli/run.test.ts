@@ -44,21 +44,6 @@ describe("espalier run --json", () => {
     expect(record.fullStepMs).toBeGreaterThan(0);
   });
 
-  test("is followed by compare: two of its methods against each other as the run compared them", async () => {
-    const { comparisons } = JSON.parse(finished.stdout);
-    const compared = await espalier(["compare", "latest/saliency", "latest/uniform", "--json"], { cwd: folder });
-    expect(compared.stderr).toBe("");
-    const answer = JSON.parse(compared.stdout);
-    expect(answer).toMatchObject({ seeds: [0, 1], overTasks: [], differs: ['method.method: "saliency" / "uniform"'] });
-    expect(answer.comparisons[0]).toMatchObject({
-      difference: comparisons[0].difference,
-      ci95: comparisons[0].ci95,
-      p: comparisons[0].p,
-    });
-    const shown = await espalier(["compare", "latest/saliency", "latest/uniform"], { cwd: folder });
-    expect(shown.stdout).toMatch(/^task +difference +95% interval +adjusted +could see +verdict\nsnips +[+-]\d/m);
-  });
-
   test("is followed by show, runs and export of the same run", async () => {
     const shown = await espalier(["show", "latest"], { cwd: folder });
     expect(shown.stdout).toContain("snips  accuracy x 100 on test, 2 seeds");

@@ -34,7 +34,8 @@ const vitestReport = path.join(reports, "vitest.json");
 const pytestReport = path.join(reports, "pytest.xml");
 const steps: Record<string, () => Promise<Counts>> = {
   biome: () => check("npx", ["biome", "check", "."]),
-  tsc: () => check("npx", ["tsc"]),
+  // tslab brings a TypeScript of its own, whose command takes the same name.
+  tsc: () => check("npm", ["run", "--silent", "tsc"]),
   contract: () => check("npx", ["jiti", "scripts/contract.ts", "--check"]),
   "ruff check": () => check(python, ["-m", "ruff", "check", "--config", "pyproject.toml", ".", "../scripts"], inPython),
   "ruff format": () =>

@@ -592,6 +592,13 @@ class PaperMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     epochs: Annotated[
         float | None,
         Field(
@@ -684,6 +691,13 @@ class ImportanceMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     epochs: Annotated[
         float | None,
         Field(
@@ -733,6 +747,13 @@ class SaliencyMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     batches: Annotated[
         int, Field(description="batches a task whose loss gradients are read", ge=1)
     ] = 16
@@ -766,6 +787,13 @@ class FisherMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     rows: Annotated[
         int,
         Field(description="training rows a task that are read, one at a time", ge=1),
@@ -800,6 +828,13 @@ class EvaMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     rows: Annotated[
         int,
         Field(description="training rows a task that are read, one at a time", ge=1),
@@ -834,6 +869,13 @@ class SoraMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     epochs: Annotated[
         float | None,
         Field(
@@ -889,6 +931,13 @@ class LearnableRankMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     epochs: Annotated[
         float | None,
         Field(
@@ -956,6 +1005,13 @@ class TamsMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     epochs: Annotated[
         float | None,
         Field(
@@ -2475,6 +2531,13 @@ class BudgetedMethod(BaseModel):
             description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
         ),
     ] = "retrain"
+    layers: Annotated[
+        int | None,
+        Field(
+            description="how many of the last layers the structure may adapt: a step costs what its depth costs; null: all",
+            ge=1,
+        ),
+    ] = None
     epochs: Annotated[
         float | None,
         Field(

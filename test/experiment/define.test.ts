@@ -27,6 +27,16 @@ describe("builders make the objects that an experiment.json holds", () => {
   });
 });
 
+test("the depth frontier is a search a depth, the shallow ones first, each named by its depth", () => {
+  expect(search.frontier({ depths: [4, 1] })).toEqual([
+    { method: "saliency", name: "top1", layers: 1 },
+    { method: "saliency", name: "top4", layers: 4 },
+  ]);
+  expect(search.frontier({ depths: [2], of: search.budgeted({ epochs: 1 }) })).toEqual([
+    { method: "budgeted", name: "top2", layers: 2, epochs: 1 },
+  ]);
+});
+
 test.each([0, -1, 1.5, 0.5, "0%", "100%", "half" as "1%", Number.NaN])("budget.parameters(%j) is refused", (given) => {
   expect(() => budget.parameters(given as number)).toThrow("is not a number of parameters or a share of the backbone");
 });

@@ -51,6 +51,7 @@ TRAINED = (
 def find_structure(problem: SearchProblem, method: Method, draw: int) -> Found:
     """Runs `method` on `problem`; `draw` numbers the structures of a random method."""
     name = method.name or method.method
+    problem = problem.of_last(getattr(method, "layers", None))
     match method:
         case contract.BudgetedMethod():
             return search_budgeted(problem, method, name)

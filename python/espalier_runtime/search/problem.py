@@ -103,6 +103,16 @@ class SearchProblem:
 
         return replace(self, corpus=self.corpus.without(rows), new_heads=heads)
 
+    def of_last(self, layers: int | None) -> SearchProblem:
+        """The same over the candidates of so many last layers; None: of all."""
+        if layers is None:
+            return self
+        lowest = self.backbone.layers - layers
+        kept = [index for index, candidate in enumerate(self.space.candidates) if candidate.site.layer >= lowest]
+        space = self.space.within(kept)
+        start = None if self.start is None else self.start[:, kept]
+        return replace(self, space=space, limits=self.limits.over(space.candidates), start=start)
+
     def held_out(self, fraction: float) -> list[int]:
         """Rows of the corpus that a search may keep from its weights, `fraction` of each task's."""
         return carve_by_task(self.corpus.task_ids, self.corpus.labels, fraction, self.seed)

@@ -254,11 +254,12 @@ def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> 
         for index, proposal in enumerate(method.proposals)
     ]
     for place, method in asked:
-        if not isinstance(method, contract.TopLayersMethod):
+        layers = getattr(method, "layers", None)
+        if layers is None:
             continue
-        lowest = backbone.layers - method.layers
+        lowest = backbone.layers - layers
         if not any(candidate.site.layer >= lowest for candidate in space.candidates):
             raise InputError(
-                f"{place}.layers: the space has no candidate in the last {method.layers} layers",
+                f"{place}.layers: the space has no candidate in the last {layers} layers",
                 mend=f"Raise {field}.layers, or widen space.layers.",
             )

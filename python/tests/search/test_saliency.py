@@ -5,6 +5,7 @@ import torch
 from problems import problem
 
 from espalier_runtime import contract
+from espalier_runtime.search.methods import find_structure
 from espalier_runtime.search.saliency import _probe_gradients, candidate_values, search_saliency
 
 
@@ -57,3 +58,10 @@ def test_kinds_of_every_form_are_scored() -> None:
     values = candidate_values(given, gradients, norms)
     scored = {c.kind for c, value in zip(given.space.candidates, values, strict=True) if value > 0}
     assert scored == {"lora", "parallel", "ia3", "bitfit", "normTuning", "tarp", "grasp"}
+
+
+def test_a_search_of_the_last_layers_adapts_no_other_and_fills_the_budget_there() -> None:
+    given = problem(tasks=1)
+    found = find_structure(given, saliency().model_copy(update={"layers": 1}), 0)
+    assert {candidate.site.layer for candidate in found.structure.candidates} == {2}
+    assert given.budget - 80 < found.structure.union <= given.budget

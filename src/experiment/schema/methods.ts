@@ -11,6 +11,10 @@ const searchFields = {
     .enum(["retrain", "continue"])
     .default("retrain")
     .describe("retrain: fit the structure from fresh adapters; continue: from the searched ones"),
+  layers: count
+    .nullable()
+    .default(null)
+    .describe("how many of the last layers the structure may adapt: a step costs what its depth costs; null: all"),
 };
 const trainedSearchFields = {
   ...searchFields,

@@ -97,16 +97,8 @@ export const search = {
    * ends at the lowest layer and the frozen ones below are computed once for all, so that the shallow ones cost little; the figure
    * of score against step time is the curve to choose from. Spread it into `methods`, before or after others.
    */
-  frontier: <Search extends MethodInput & { layers?: number | null } = { method: "saliency" }>({
-    depths = [1, 2, 3, 4],
-    of,
-  }: {
-    depths?: readonly number[];
-    of?: Search;
-  } = {}) =>
-    [...depths]
-      .sort((a, b) => a - b)
-      .map((layers) => ({ ...(of ?? { method: "saliency" as const }), name: `top${layers}`, layers })) as MethodInput[],
+  frontier: ({ depths = [1, 2, 3, 4], of = { method: "saliency" } }: { depths?: number[]; of?: MethodInput } = {}) =>
+    [...depths].sort((a, b) => a - b).map((layers) => ({ ...of, name: `top${layers}`, layers }) as MethodInput),
   /**
    * An earlier structure, by the path of its structure.json or as RUN/TRIAL: fitted as it is, the start of another search, or
    * frozen while the rest of the budget is searched.

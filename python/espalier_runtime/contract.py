@@ -1822,6 +1822,13 @@ class TaskScore(BaseModel):
     ]
     rows: Annotated[int, Field(ge=1)]
     parameters: Annotated[int, Field(ge=0)]
+    layer_shares: Annotated[
+        list[float] | None,
+        Field(
+            alias="layerShares",
+            description="the share of each layer in what a mixing head reads, the embeddings first; null: the last layer's",
+        ),
+    ] = None
 
 
 class TrialSteps(BaseModel):
@@ -3226,6 +3233,13 @@ class Training(BaseModel):
             description="what the head reads: mean of the tokens, the first, or the last, which in a decoder has seen them all"
         ),
     ] = "mean"
+    head_layers: Annotated[
+        Literal["last", "mixed"],
+        Field(
+            alias="headLayers",
+            description="last: the head reads the last layer; mixed: a learned softmax mix of all layers, the embeddings too",
+        ),
+    ] = "last"
     head_init: Annotated[
         Literal["probe", "zero"],
         Field(

@@ -99,8 +99,13 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
     )
 
 
-def planted(root: Path, backbone: Backbone, *kinds: str, seed: int = 5) -> tuple[contract.Plan, RunDirectory]:
-    """A run with one finished trial, whose adapters and heads are random; "score" uses every second candidate."""
+def planted(
+    root: Path, backbone: Backbone, *kinds: str, seed: int = 5, mixes: bool = False
+) -> tuple[contract.Plan, RunDirectory]:
+    """A run with one finished trial, whose adapters and heads are random; "score" uses every second candidate.
+
+    `mixes`: its heads read a mix of all layers.
+    """
     given, directory = plan(kinds), RunDirectory(root)
     space = build_space(given.space, backbone.sites, len(TASKS))
     chosen = tuple(space.candidates)
@@ -111,9 +116,15 @@ def planted(root: Path, backbone: Backbone, *kinds: str, seed: int = 5) -> tuple
     for name, weight in pool.named_parameters():
         if not name.endswith(("down", "code")):
             torch.nn.init.normal_(weight, std=0.05)
-    heads = [("intent", Head(backbone.hidden, 3)), ("score", Head(backbone.hidden, 1, location=2.5, scale=1.5))]
+    layers = backbone.layers + 1 if mixes else None
+    heads = [
+        ("intent", Head(backbone.hidden, 3, layers=layers)),
+        ("score", Head(backbone.hidden, 1, location=2.5, scale=1.5, layers=layers)),
+    ]
     for _, head in heads:
         torch.nn.init.normal_(head.linear.weight, std=0.3)
+        if head.depth is not None:
+            torch.nn.init.normal_(head.depth, std=0.1)
     native.save(
         directory.trial("uniform-seed0").adapter,
         native.AdapterCard(
@@ -127,6 +138,7 @@ def planted(root: Path, backbone: Backbone, *kinds: str, seed: int = 5) -> tuple
             ],
             pooling="mean",
             max_length=12,
+            mixes=mixes,
         ),
         AdaptedModel(backbone, pool, heads, "mean"),
     )

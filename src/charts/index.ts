@@ -11,6 +11,7 @@ export { type BudgetSpentOptions, budgetSpent, type Spending, spendingOf } from 
 export { comparisonEffects } from "./comparisons.js";
 export type { FigureOptions } from "./figure.js";
 export { frontier } from "./frontier.js";
+export { layerShares } from "./layer-shares.js";
 export type { Theme } from "./palette.js";
 export { type RobustnessOptions, type RobustnessPoint, robustnessCurves } from "./robustness-curves.js";
 export { type ScoreAgainstOptions, scoreAgainst } from "./score-against.js";

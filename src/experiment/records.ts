@@ -61,6 +61,11 @@ export const TaskScoreSchema = z
     hardenedBeforeFit: real.nullable().describe("the searched model, hardened, before it is fitted"),
     rows: z.int().min(1),
     parameters: z.int().min(0),
+    layerShares: z
+      .array(z.number())
+      .nullable()
+      .default(null)
+      .describe("the share of each layer in what a mixing head reads, the embeddings first; null: the last layer's"),
   })
   .meta({ id: "TaskScore" });
 

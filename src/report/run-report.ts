@@ -2,6 +2,7 @@
 import type { Outcome } from "../runs/outcome.js";
 import { costLegend, costTable } from "./cost-table.js";
 import { exportLines, relative } from "./export-lines.js";
+import { layerShareLines } from "./layer-shares.js";
 import { duration } from "./numbers.js";
 import type { Paint } from "./paint.js";
 import { terminalTable } from "./plain-table.js";
@@ -14,7 +15,7 @@ import { evidenceTables } from "./tables/evidence.js";
 const tooWide = ["verdict", "p"];
 
 /** Table, structure, exports and directory, as `espalier run` and `espalier show` print them. */
-export function runReport({ record, structure, failures, race, report }: Outcome, paint: Paint): string {
+export function runReport({ record, structure, layerShares, failures, race, report }: Outcome, paint: Paint): string {
   const [answer] = record.rows;
   const backbone =
     answer === undefined || answer.parameters.fraction === 0
@@ -33,6 +34,7 @@ export function runReport({ record, structure, failures, race, report }: Outcome
       ? []
       : [drawStructure(structure, paint, backbone)]),
     ...(race === undefined ? [] : [raceTable(race.trial, race.race)]),
+    ...(layerShares === undefined ? [] : [layerShareLines(layerShares)]),
     ...paragraph(failures.map(({ trial, error }) => `failed: ${trial}: ${error}`)),
     ...paragraph(record.warnings.map((warning) => `note: ${warning}`)),
     [

@@ -5,6 +5,7 @@ import {
   comparisonEffects,
   type FigureOptions,
   gateCells,
+  layerShares,
   overlaps,
   robustnessCurves,
   scoreAgainst,
@@ -36,6 +37,10 @@ const figures: Record<string, { drawn: (options: FigureOptions) => SVGSVGElement
   "structure-map-of-gates": {
     drawn: (options) => structureMap(gateCells(gates, 5, { task: "qnli" }), options),
     empty: (_, options) => structureMap([], options),
+  },
+  "layer-shares": {
+    drawn: (options) => layerShares({ snips: [0.1, 0.1, 0.2, 0.6], qnli: [0.25, 0.25, 0.25, 0.25] }, options),
+    empty: (_, options) => layerShares({}, options),
   },
   "training-curves": {
     drawn: (options) => trainingCurves(curves, options),

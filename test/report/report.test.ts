@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Comparison, ResultRow, RunRecord, Structure } from "../../src/experiment/records.js";
+import { layerShareLines } from "../../src/report/layer-shares.js";
 import { duration, percent, points, short } from "../../src/report/numbers.js";
 import { paintFor, plain } from "../../src/report/paint.js";
 import { resultsLegend, resultsTable } from "../../src/report/results-table.js";
@@ -231,4 +232,14 @@ test("paths are drawn as letters, and a task's mix of them as shares", () => {
   expect(parts[2]).toContain("\nlayers.1.attention.query mixes 0.70 a + 0.30 b");
   expect(parts[3]).toContain("    1      1b      .");
   expect(parts[3]).not.toContain("mixes");
+});
+
+test("heads that mix layers are drawn as bars, each named where it reads most", () => {
+  expect(layerShareLines({ snips: [0.1, 0.1, 0.2, 0.6], sst: [0.4, 0.2, 0.2, 0.2] })).toBe(
+    [
+      "what the heads read: embeddings, then each layer from the lowest up",
+      "snips  \u2582\u2582\u2583\u2588  most of layer 2, 60%",
+      "sst    \u2588\u2585\u2585\u2585  most of the embeddings, 40%",
+    ].join("\n"),
+  );
 });

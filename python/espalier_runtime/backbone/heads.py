@@ -12,6 +12,9 @@ from espalier_runtime.backbone.layout import Layout
 
 Pooling = Literal["mean", "first", "last"]
 
+#: What the logits of a mix of layers are multiplied by.
+DEPTH_SCALE = 10.0
+
 
 def pool(states: Tensor, layout: Layout, pooling: Pooling) -> Tensor:
     """(batch, hidden) from states as `layout` lays them: the mean over a row's tokens, or its first or last."""
@@ -38,11 +41,16 @@ class Head(nn.Module):
 
     Regression outputs are in units of the training labels' standard deviation: `location` and `scale` carry
     them back. Weights start at zero, so that at first every class is equally likely.
+
+    A head that mixes layers reads  h = sum_l w_l h_l,  w = softmax(10 v),  of the states h_l of every layer: the idea
+    of arXiv 2506.11823, whose mix is per position. v, its `depth`, starts at zero, so that all layers count alike; the
+    10 lets w follow at the learning rate of the other weights.
     """
 
     location: Tensor
     scale: Tensor
     class_weights: Tensor | None
+    depth: nn.Parameter | None
 
     def __init__(
         self,
@@ -52,8 +60,12 @@ class Head(nn.Module):
         scale: float = 1.0,
         class_weights: Tensor | None = None,
         label_smoothing: float = 0.0,
+        layers: int | None = None,
     ) -> None:
-        """`class_weights` (outputs,) and `label_smoothing` shape a classification's loss, and nothing else."""
+        """`class_weights` (outputs,) and `label_smoothing` shape a classification's loss, and nothing else.
+
+        `layers`: how many layers' states it mixes; None: it reads one.
+        """
         super().__init__()
         self.linear = nn.Linear(hidden, outputs)
         nn.init.zeros_(self.linear.weight)
@@ -62,6 +74,16 @@ class Head(nn.Module):
         self.register_buffer("scale", torch.tensor(scale))
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.label_smoothing = label_smoothing
+        self.register_parameter("depth", None if layers is None else nn.Parameter(torch.zeros(layers)))
+
+    def layer_shares(self) -> Tensor | None:
+        """w (layers,), which sum to 1; None of a head that reads one layer."""
+        return None if self.depth is None else torch.softmax(DEPTH_SCALE * self.depth, 0)
+
+    def mixed(self, states: Tensor) -> Tensor:
+        """h (batch, hidden) of pooled states (batch, layers, hidden); those of one layer stay as they are."""
+        shares = self.layer_shares()
+        return states if shares is None else torch.einsum("l,blh->bh", shares.to(states.dtype), states)
 
     def forward(self, pooled: Tensor) -> Tensor:
         output: Tensor = self.linear(pooled)
@@ -82,10 +104,13 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def start_from_probe(self, features: Tensor, labels: Tensor, kind: str) -> None:
-        """Fits the weights on frozen features (rows, hidden): logistic or ridge regression of scikit-learn."""
+        """Fits the weights on frozen features by scikit-learn's logistic or ridge regression.
+
+        They are (rows, hidden), or (rows, layers, hidden) where the head mixes layers.
+        """
         from sklearn.linear_model import LogisticRegression, Ridge
 
-        inputs = features.double().cpu().numpy()
+        inputs = self.mixed(features).double().cpu().numpy()
         if kind == "regression":
             targets = ((labels.double().cpu() - self.location.cpu()) / self.scale.cpu()).numpy()
             ridge = Ridge(alpha=1.0).fit(inputs, targets)

@@ -18,7 +18,7 @@ from espalier_runtime.backbone.families import Family
 from espalier_runtime.backbone.inputs import Inputs
 from espalier_runtime.backbone.quantization import Quantization, quantized_loading
 from espalier_runtime.backbone.sites import Site, find_sites, form_of, layer_count
-from espalier_runtime.backbone.start import entering, starting_at
+from espalier_runtime.backbone.start import chain, entering, starting_at
 from espalier_runtime.errors import InputError
 
 BackboneSpec = contract.EmbeddedBackbone | contract.FolderBackbone | contract.HubBackbone
@@ -69,6 +69,11 @@ class Backbone:
         with starting_at(self.model, self.form, inputs.start, inputs.entering):
             states: Tensor = self.model(**inputs.arguments(self.form, self.model)).last_hidden_state
         return states
+
+    def every_layer(self, inputs: Inputs) -> list[Tensor]:
+        """The states that go into each layer, and those of the last, as the inputs are laid; no layer is left out."""
+        assert inputs.entering is None, "states of the layers below the start are wanted"
+        return chain(self.model, self.form, inputs.arguments(self.form, self.model))
 
     def entering(self, inputs: Inputs, layer: int) -> Tensor:
         """The hidden states that go into `layer`; those from it on do not run."""

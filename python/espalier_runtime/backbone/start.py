@@ -61,6 +61,22 @@ def entering(model: nn.Module, form: Family, layer: int, arguments: dict[str, An
     return found[0]
 
 
+def chain(model: nn.Module, form: Family, arguments: dict[str, Any]) -> list[Tensor]:
+    """The states that go into each layer, from the embeddings up, and the model's last hidden states."""
+    found: list[Tensor] = []
+
+    def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ARG001
+        found.append(args[0] if args else kwargs["hidden_states"])
+
+    handles = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in _layers(model, form)]
+    try:
+        last: Tensor = model(**arguments).last_hidden_state
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [*found, last]
+
+
 class _FarEnoughError(Exception):
     """The states are there, and the rest of the model need not run."""
 

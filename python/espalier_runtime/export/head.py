@@ -1,6 +1,8 @@
 """What an exported model's outputs mean: head.safetensors, one task's head, and head.json, its card.
 
 outputs = W pool(states) + b        logits (rows, classes); a regression's value is  outputs * scale + location
+
+A head that mixes layers reads the pooled states of all of them (backbone/heads.py); its `depth` is in the file too.
 """
 
 from __future__ import annotations
@@ -83,6 +85,16 @@ def read_weights(folder: Path, hidden: int, task: TaskCard) -> Head:
     """The head of `task` that `folder` holds, for states of width `hidden`."""
     from safetensors.torch import load_file
 
-    head = Head(hidden, max(1, len(task.labels)))
-    head.load_state_dict(load_file(folder / "head.safetensors"))
+    weights = load_file(folder / "head.safetensors")
+    layers = len(weights["depth"]) if "depth" in weights else None
+    head = Head(hidden, max(1, len(task.labels)), layers=layers)
+    head.load_state_dict(weights)
     return head.eval()
+
+
+def what_it_reads(adapter: LoadedAdapter) -> str:
+    """What a head's linear layer is on, in words for a README."""
+    pooling = adapter.card.pooling
+    if not adapter.mixes:
+        return f"the {pooling} of the last hidden states"
+    return f"the {pooling} of every layer's hidden states, mixed by softmax(10 `depth`)"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.errors import InputError
-from espalier_runtime.export.head import write_head
+from espalier_runtime.export.head import what_it_reads, write_head
 from espalier_runtime.export.native import LoadedAdapter
 from espalier_runtime.export.norms import fold_norm, is_norm
 from espalier_runtime.records.files import write_text
@@ -41,7 +41,7 @@ def write_merged(adapter: LoadedAdapter, task: str, folder: Path) -> None:
         backbone.model.save_pretrained(str(folder))  # type: ignore[operator]
     backbone.tokenizer.save_pretrained(str(folder))
     write_head(folder, adapter, task, "merged")
-    write_text(folder / "README.md", _readme(task, adapter.card.pooling))
+    write_text(folder / "README.md", _readme(task, what_it_reads(adapter)))
 
 
 @contextmanager
@@ -156,11 +156,11 @@ def _set(module: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
         kept.data = bias.to(kept.dtype)
 
 
-def _readme(task: str, pooling: str) -> str:
+def _readme(task: str, reads: str) -> str:
     return f"""# A model for the task {task}
 
 A plain transformers model: what Espalier fitted is folded into its weights, and nothing else is needed to run it.
-`head.safetensors` holds the task's head: a linear layer on the {pooling} of the last hidden states (`head.json`
+`head.safetensors` holds the task's head: a linear layer on {reads} (`head.json`
 names its labels).
 
 ```python

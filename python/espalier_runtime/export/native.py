@@ -50,7 +50,7 @@ class TaskCard:
 
 @dataclass(frozen=True)
 class AdapterCard:
-    """Everything but the weights that is needed to run an adapter."""
+    """Everything but the weights that is needed to run an adapter; `mixes`: its heads read a mix of all layers."""
 
     backbone: BackboneSpec
     fingerprint: str
@@ -59,6 +59,7 @@ class AdapterCard:
     tasks: Sequence[TaskCard]
     pooling: Pooling
     max_length: int
+    mixes: bool = False
 
 
 def save(folder: Path, card: AdapterCard, model: AdaptedModel) -> None:
@@ -75,6 +76,7 @@ def save(folder: Path, card: AdapterCard, model: AdaptedModel) -> None:
             "tasks": [vars(task) for task in card.tasks],
             "pooling": card.pooling,
             "maxLength": card.max_length,
+            "mixes": card.mixes,
         },
     )
 
@@ -132,12 +134,20 @@ class LoadedAdapter:
         return [(index, candidate, share) for index, (candidate, share) in enumerate(pairs) if share > 0]
 
     def states(self, task: str | None, texts: Texts, gates: Tensor | None = None) -> Tensor:
-        """Pooled states (rows, hidden) under the gates (1, candidates) of `task`, or under those given."""
+        """Pooled states (rows, hidden) under the gates (1, candidates) of `task`, or under those given.
+
+        What the head of `task` reads, or, for None, those of the last layer.
+        """
         index = 0 if task is None else self.index(task)
         batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device, index)
         rows = (self.gates(task) if gates is None else gates).expand(len(self.card.tasks), -1)
         with torch.no_grad(), self.model.adapters.attached(self.backbone.model):
-            return self.model.pooled(batch, rows)
+            return self.model.pooled(batch, rows, mixed=task is not None)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the tasks' heads read a mix of all layers."""
+        return self.model.mixes
 
     def outputs(self, task: str, texts: Texts, gates: Tensor | None = None) -> Tensor:
         """Logits (rows, classes) of a classification, values (rows, 1) of a regression; `gates` as in `states`."""
@@ -166,7 +176,8 @@ def load(folder: Path | str, backbone: Backbone | None = None, device: torch.dev
     kinds = kinds_of(card.kinds, len(card.tasks))
     structure = from_record(card.structure, base.sites, kinds)
     pool = AdapterPool(structure.candidates, kinds, 0)
-    heads = [(task.name, Head(base.hidden, max(1, len(task.labels)))) for task in card.tasks]
+    layers = base.layers + 1 if card.mixes else None
+    heads = [(task.name, Head(base.hidden, max(1, len(task.labels)), layers=layers)) for task in card.tasks]
     model = AdaptedModel(base, pool, heads, card.pooling)
     load_weights(root, model)
     return LoadedAdapter(card, base, structure, model.to(base.device).eval())
@@ -184,6 +195,7 @@ def read_card(folder: Path) -> AdapterCard:
         tasks=[TaskCard(t["name"], t["kind"], tuple(t["labels"]), t["metric"]) for t in data["tasks"]],
         pooling=data["pooling"],
         max_length=data["maxLength"],
+        mixes=data.get("mixes", False),
     )
 
 

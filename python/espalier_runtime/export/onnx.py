@@ -55,6 +55,11 @@ def write_onnx(adapter: LoadedAdapter, task: str, folder: Path) -> None:
 
     Raises InputError where a package is missing, or the model holds what ONNX cannot express.
     """
+    if adapter.mixes:
+        raise InputError(
+            'export: --to onnx does not hold heads that mix layers (training.headLayers: "mixed")',
+            mend="Export it with --to merged, a plain model with such a head, or with --to native.",
+        )
     _needed("onnx", "onnxscript", "onnxruntime")
     card, backbone = adapter.card, adapter.backbone
     index = adapter.index(task)

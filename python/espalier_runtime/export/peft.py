@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime.errors import InputError
-from espalier_runtime.export.head import write_head
+from espalier_runtime.export.head import what_it_reads, write_head
 from espalier_runtime.export.native import LoadedAdapter
 from espalier_runtime.export.peft_ia3 import write_ia3
 from espalier_runtime.export.peft_lora import write_lora
@@ -70,8 +70,8 @@ def _readme(adapter: LoadedAdapter, task: str | None, kind: str) -> str:
     head = (
         "It holds every candidate that any task uses, and no head: each task's own adapter has its head."
         if task is None
-        else f"""`head.safetensors` holds the task's head: a linear layer on the {adapter.card.pooling} of the
-last hidden states (`head.json` names its labels). Adapter and head together:
+        else f"""`head.safetensors` holds the task's head: a linear layer on
+{what_it_reads(adapter)} (`head.json` names its labels). Adapter and head together:
 
 ```python
 from espalier_runtime.export.load import load

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from espalier_runtime.backbone.depth import pooled_layers
 from espalier_runtime.backbone.heads import Head, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone, read_model
 from espalier_runtime.errors import InputError
@@ -28,6 +29,8 @@ class PlainModel:
     def outputs(self, texts: Texts) -> Tensor:
         """Logits (rows, classes), values (rows, 1), or pooled states (rows, hidden)."""
         batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device)
+        if self.head is not None and self.head.depth is not None:
+            return self.head.values(self.head.mixed(pooled_layers(self.backbone, batch.inputs, self.card.pooling)))
         pooled = pool(self.backbone.states(batch.inputs), batch.inputs.layout, self.card.pooling)
         return pooled if self.head is None else self.head.values(pooled)
 

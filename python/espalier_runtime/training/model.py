@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from espalier_runtime.backbone.depth import pooled_layers
 from espalier_runtime.backbone.heads import Head, Pooling, pool
 from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.backbone.load import Backbone
@@ -55,30 +56,36 @@ class AdaptedModel(nn.Module):
     def readable(self, corpus: Corpus) -> Corpus:
         """`corpus` in batches as the adapters can take them, and from where on something is adapted.
 
-        Compiled steps take padded batches and the whole model: else every batch would be a shape of its own.
+        Compiled steps take padded batches and the whole model: else every batch would be a shape of its own. Heads that
+        mix layers read those below too.
         """
         if self.execution.compiled:
             return corpus.padded()
         laid = corpus if self.adapters.packs else corpus.padded()
         lowest = self.adapters.lowest_layer
-        return laid if lowest is None or not self.backbone.form.starts else laid.starting_at(lowest)
+        if lowest is None or self.mixes or not self.backbone.form.starts:
+            return laid
+        return laid.starting_at(lowest)
 
-    def pooled(self, batch: Batch, gates: Tensor | None, *, training: bool = False) -> Tensor:
-        """Pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.
+    def pooled(self, batch: Batch, gates: Tensor | None, *, training: bool = False, mixed: bool = True) -> Tensor:
+        """What the heads read, pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.
 
         A batch that carries frozen features needs no backbone: nothing is adapted then. Outside of `training` they are
-        computed in float32, as an exported adapter computes them.
+        computed in float32, as an exported adapter computes them. `mixed` False: the last layer's, whatever heads read.
         """
         if batch.features is not None:
-            return batch.features
+            return self._mixed(batch.features, batch.task_ids)
         layout = batch.inputs.layout
         # A single row holds for all, whatever their number.
         rows = gates if gates is None or len(gates) == 1 else gates.index_select(0, batch.task_ids)
-        one = self._one_token(layout, training)
+        deep = self.mixes and mixed
+        one = None if deep else self._one_token(layout, training)
         if isinstance(self.adapters, AdapterPool):
             self.adapters.use(rows, batch.task_ids, layout, frozenset() if one is None else one.modules)
         else:
             self.adapters.use(rows, batch.task_ids, layout)
+        if deep:
+            return self._mixed(pooled_layers(self.backbone, batch.inputs, self.pooling), batch.task_ids)
         states = self._training_states if training else self.backbone.states
         with reading(self.backbone.model, one):
             return pool(states(batch.inputs), layout, self.pooling)
@@ -92,6 +99,19 @@ class AdaptedModel(nn.Module):
             return None
         one = one_token(self.backbone, layout, self.pooling)
         return one if one is not None and self.adapters.bears(one.modules) else None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the heads read a mix of all layers."""
+        return any(self.head(task).depth is not None for task in range(len(self.heads)))
+
+    def _mixed(self, states: Tensor, task_ids: Tensor) -> Tensor:
+        """What each row's head reads, (batch, hidden)."""
+        if not self.mixes:
+            return states
+        each = [self.head(task).layer_shares() for task in range(len(self.heads))]
+        shares = torch.stack([entry for entry in each if entry is not None]).to(states.dtype)
+        return torch.einsum("bl,blh->bh", shares.index_select(0, task_ids), states)
 
     def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
         """One loss a row, (batch,), as the head of the row's task counts it."""

@@ -50,7 +50,8 @@ def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> 
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, asdict(found))
     everything = work.space.candidates
-    cached = work.training.speed.cache.enabled and work.backbone.form.starts
+    training = work.training
+    cached = training.speed.cache.enabled and training.head_layers == "last" and work.backbone.form.starts
     times = replace(found.times, cached=cached)
     return Costs(times, found.memory, times.price(everything).of(range(len(everything))))
 
@@ -68,6 +69,7 @@ def _key(work: Workload, space: contract.Space) -> str:
         "largest": sorted(lengths[row] for row in work.largest_part),
         "parts": work.training.max_tokens,
         "heads": [head.linear.out_features for _, head in work.heads],
+        "headLayers": work.training.head_layers,
         "space": space.model_dump(by_alias=True),
         "device": name,
         "execution": repr(execution_of(work.training, device)),

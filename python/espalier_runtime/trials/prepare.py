@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.depth import pooled_layers
 from espalier_runtime.backbone.heads import Head, balanced, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
@@ -109,8 +110,11 @@ class Prepared:
                 len(task.labels),
                 class_weights=weights,
                 label_smoothing=training.label_smoothing,
+                layers=mixed_layers(self.plan.training, self.backbone),
             )
-        return Head(self.backbone.hidden, 1, float(values.mean()), float(values.std().clamp_min(1e-8)))
+        location, scale = float(values.mean()), float(values.std().clamp_min(1e-8))
+        layers = mixed_layers(self.plan.training, self.backbone)
+        return Head(self.backbone.hidden, 1, location, scale, layers=layers)
 
     def _fit_probes(self, aside: set[int]) -> list[Head]:
         features = self.features(self.corpus)
@@ -143,9 +147,11 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
     whole = build_space(plan.space, backbone.sites, len(tasks))
     _check_length(plan.training, backbone)
     speed = plan.training.speed
-    cache = PrefixCache(backbone, speed.cache.max_bytes, speed.cache.type) if speed.cache.enabled else None
+    # A head that mixes layers reads what the frozen ones give, too, and not the last of it alone.
+    kept = speed.cache.enabled and plan.training.head_layers == "last"
+    cache = PrefixCache(backbone, speed.cache.max_bytes, speed.cache.type) if kept else None
     corpus, evaluation = _encode(tasks, backbone, plan.training, cache)
-    work = Workload(backbone, whole, corpus, plan.training, _unfitted_heads(tasks, backbone))
+    work = Workload(backbone, whole, corpus, plan.training, _unfitted_heads(tasks, backbone, plan.training))
     costs = device_costs(work, plan.space, costs_file)
     limits = limits_of(plan.budget, whole, backbone.parameters, costs)
     space = whole.within(reachable(limits))
@@ -176,8 +182,16 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
     )
 
 
-def _unfitted_heads(tasks: Sequence[TaskData], backbone: Backbone) -> list[tuple[str, Head]]:
-    return [(task.name, Head(backbone.hidden, max(1, len(task.labels)))) for task in tasks]
+def mixed_layers(training: contract.Training, backbone: Backbone) -> int | None:
+    """How many layers' states the heads mix, the embeddings among them; None where they read the last layer's."""
+    return backbone.layers + 1 if training.head_layers == "mixed" else None
+
+
+def _unfitted_heads(
+    tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training
+) -> list[tuple[str, Head]]:
+    layers = mixed_layers(training, backbone)
+    return [(task.name, Head(backbone.hidden, max(1, len(task.labels)), layers=layers)) for task in tasks]
 
 
 def _reach(whole: Space, space: Space, limits: Limits) -> list[str]:
@@ -204,12 +218,17 @@ def choose_device(training: contract.Training) -> torch.device:
 
 
 def frozen_features(backbone: Backbone, corpus: Corpus, training: contract.Training) -> Tensor:
-    """Pooled states (rows, hidden) of the unadapted backbone."""
-    features = torch.empty(len(corpus), backbone.hidden, device=backbone.device)
+    """Pooled states of the unadapted backbone, (rows, hidden), or of every layer where heads mix them."""
+    layers = mixed_layers(training, backbone)
+    shape = (backbone.hidden,) if layers is None else (layers, backbone.hidden)
+    features = torch.empty(len(corpus), *shape, device=backbone.device)
     with torch.no_grad():
         for rows in corpus.in_parts(training.max_tokens):
             inputs = corpus.batch(rows).inputs
-            features[rows] = pool(backbone.states(inputs), inputs.layout, training.pooling)
+            if layers is None:
+                features[rows] = pool(backbone.states(inputs), inputs.layout, training.pooling)
+            else:
+                features[rows] = pooled_layers(backbone, inputs, training.pooling)
     return features
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from espalier_runtime import contract
+from espalier_runtime.backbone.heads import Head
 from espalier_runtime.export import native
 from espalier_runtime.records.directory import TrialDirectory
 from espalier_runtime.records.files import write_json
@@ -47,6 +48,7 @@ def result_of(
             "hardenedBeforeFit": None if before_fit.hardened is None else before_fit.hardened[index],
             "rows": len(predictions.labels),
             "parameters": target.parameters[task.name],
+            "layerShares": _layer_shares(fitted.model.head(index)),
         }
         for index, (task, predictions) in enumerate(zip(prepared.tasks, fitted.predictions, strict=True))
     }
@@ -72,6 +74,11 @@ def result_of(
             "gatesAboveHalf": None if found is None else found.gates_above_half,
         }
     )
+
+
+def _layer_shares(head: Head) -> list[float] | None:
+    shares = head.layer_shares()
+    return None if shares is None else [float(share) for share in shares.detach()]
 
 
 def failed_result(trial: contract.Trial, error: str) -> contract.TrialResult:
@@ -123,6 +130,7 @@ def _card(prepared: Prepared, structure: contract.Structure) -> native.AdapterCa
         tasks=[native.TaskCard(task.name, task.kind, task.labels, task.metric) for task in prepared.tasks],
         pooling=prepared.plan.training.pooling,
         max_length=prepared.plan.training.max_length,
+        mixes=prepared.plan.training.head_layers == "mixed",
     )
 
 

@@ -74,3 +74,33 @@ def test_losses_weigh_classes_and_smooth_labels() -> None:
 def test_the_shape_of_the_loss_is_not_saved_with_the_head() -> None:
     weighed = Head(4, 3, class_weights=torch.ones(3), label_smoothing=0.1)
     assert weighed.state_dict().keys() == Head(4, 3).state_dict().keys()
+
+
+def test_a_head_that_mixes_layers_reads_their_weighted_sum() -> None:
+    head = Head(4, 2, layers=3)
+    states = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(head.mixed(states), states.mean(1))
+    assert head.depth is not None
+    with torch.no_grad():
+        # softmax(10 v) of 10 v = (0, ln 2, ln 5)
+        head.depth.copy_(torch.tensor([1.0, 2.0, 5.0]).log() / 10)
+    shares = head.layer_shares()
+    assert shares is not None
+    torch.testing.assert_close(shares, torch.tensor([1.0, 2.0, 5.0]) / 8)
+    torch.testing.assert_close(head.mixed(states), (states[:, 0] + 2 * states[:, 1] + 5 * states[:, 2]) / 8)
+
+
+def test_a_head_of_one_layer_has_no_shares_and_leaves_states_as_they_are() -> None:
+    head, states = Head(4, 2), torch.randn(5, 4)
+    assert head.layer_shares() is None
+    assert head.mixed(states) is states
+    assert "depth" not in head.state_dict()
+
+
+def test_a_probe_of_a_head_that_mixes_layers_is_fitted_on_their_mean() -> None:
+    generator = torch.Generator().manual_seed(0)
+    states, labels = torch.randn(40, 3, 4, generator=generator), torch.arange(40) % 2
+    mixing, plain = Head(4, 2, layers=3), Head(4, 2)
+    mixing.start_from_probe(states, labels, "classification")
+    plain.start_from_probe(states.mean(1), labels, "classification")
+    torch.testing.assert_close(mixing.linear.weight, plain.linear.weight, rtol=1e-4, atol=1e-5)

@@ -72,6 +72,26 @@ def test_every_format_holds_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone
     assert float((intent - score).abs().max()) > 1e-2
 
 
+def test_heads_that_mix_layers_are_held_by_every_format_but_onnx_which_says_so(
+    tmp_path: Path, minilm: Backbone
+) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", mixes=True)
+    formats: list[Format] = ["peft", "merged", "native"]
+    for to in formats:
+        for made in export_trial(given, directory, to, backbone=minilm):
+            assert made.max_difference < 1e-5, made
+    with pytest.raises(InputError, match="onnx does not hold heads that mix layers"):
+        export_trial(given, directory, "onnx", backbone=minilm)
+    assert "every layer's hidden states" in (directory.exports / "intent-peft" / "README.md").read_text()
+    # Each task's own mix is read, and none is the last layer alone.
+    source = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    gates = source.gates("intent")
+    texts = EXAMPLES["intent"]
+    intent, score, last = (source.states(task, texts, gates) for task in (*TASKS, None))
+    assert float((intent - score).abs().max()) > 1e-2
+    assert float((intent - last).abs().max()) > 1e-2
+
+
 @pytest.mark.fresh
 def test_a_fresh_process_reloads_each_export(
     lora_run: tuple[contract.Plan, RunDirectory], minilm: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -448,3 +448,19 @@ def test_a_time_budget_that_nothing_keeps_is_refused_before_any_training(tmp_pat
     ) as e:
         run(given, tmp_path / "run")
     assert "Allow at least" in str(e.value.mend)
+
+
+def test_heads_that_mix_layers_are_trained_recorded_and_exported(tmp_path: Path) -> None:
+    given = plan("uniform", "head", seeds=[0], headLayers="mixed")
+    record = run_plan({"plan": given, "directory": str(tmp_path)}, JobContext())
+    assert record["status"] == "done"
+    for method in ("uniform", "head"):
+        result = json.loads((tmp_path / "trials" / f"{method}-seed0" / "result.json").read_text())
+        for score in result["tasks"].values():
+            shares = score["layerShares"]
+            assert len(shares) == 7
+            assert sum(shares) == pytest.approx(1, abs=1e-5)
+            assert max(shares) - min(shares) > 1e-4
+    exports: Any = record["exports"]
+    assert {entry["task"] for entry in exports} == {"snips", "qnli", None}
+    assert all(entry["maxDifference"] < 1e-5 for entry in exports)

@@ -77,6 +77,10 @@ export const TrainingSchema = z
       .describe(
         "what the head reads: mean of the tokens, the first, or the last, which in a decoder has seen them all",
       ),
+    headLayers: z
+      .enum(["last", "mixed"])
+      .default("last")
+      .describe("last: the head reads the last layer; mixed: a learned softmax mix of all layers, the embeddings too"),
     headInit: z
       .enum(["probe", "zero"])
       .default("probe")
@@ -114,5 +118,9 @@ export const TrainingSchema = z
   .refine((training) => !(training.compile && training.gradientCheckpointing), {
     path: ["compile"],
     message: "cannot be combined with gradientCheckpointing; leave out one of the two",
+  })
+  .refine((training) => !(training.compile && training.headLayers === "mixed"), {
+    path: ["compile"],
+    message: 'cannot be combined with headLayers "mixed"; leave out one of the two',
   })
   .meta({ id: "Training" });

@@ -13,9 +13,11 @@ import {
   EventSchema,
   MergeSchema,
   RaceSchema,
+  RobustnessSchema,
   RunRecordSchema,
   StructureSchema,
   TrialResultSchema,
+  TrialRobustnessSchema,
   TuningSchema,
 } from "../src/experiment/records.js";
 import { ExperimentSchema, PlanSchema } from "../src/experiment/schema/index.js";
@@ -44,6 +46,8 @@ const contract = z
     predictionTable: PredictionTableSchema,
     gateTable: GateTableSchema,
     merge: MergeSchema,
+    trialRobustness: TrialRobustnessSchema,
+    robustness: RobustnessSchema,
   })
   .meta({ id: "Contract" });
 

@@ -1618,6 +1618,23 @@ class EarlyStopping(BaseModel):
     ] = 2
 
 
+class DataPerturbation(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    data: Annotated[
+        Literal["labels", "rows", "words"],
+        Field(
+            description="labels: wrong with probability ratio; rows: a share of ratio is left out; words: each changes places with the next one with probability ratio"
+        ),
+    ]
+    ratio: Annotated[float, Field(ge=0.0, le=1.0)]
+    seed: Annotated[
+        int, Field(description="which rows, labels or words are hit", ge=0)
+    ] = 0
+
+
 class Cache(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2369,6 +2386,76 @@ class MergedTask(BaseModel):
     ]
 
 
+class TaskRobustness(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    clean: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]
+    rounded: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(description="the adapters' weights in 8 bits; null: not measured"),
+    ]
+    scores: Annotated[
+        dict[
+            str,
+            list[float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]],
+        ],
+        Field(description="per perturbation: a score for each ratio"),
+    ]
+
+
+class RobustnessPoint(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    ratio: float
+    mean: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]
+    ci95: (
+        tuple[
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        ]
+        | None
+    )
+
+
+class Rounding(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: str
+    method: str
+    bits: int
+    seeds: Annotated[int, Field(ge=1)]
+    clean: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]
+    rounded: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]
+    change: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        Field(description="rounded less clean"),
+    ]
+    ci95: Annotated[
+        tuple[
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        ]
+        | None,
+        Field(description="of the change, over seeds"),
+    ]
+
+
+class RobustnessLeftOut(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    method: str
+    perturbation: Literal["input", "activation", "path", "weight"]
+    reason: str
+
+
 class Mapping(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -2990,6 +3077,71 @@ class Merge(BaseModel):
     tasks: list[MergedTask]
 
 
+class TrialRobustness(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    version: Literal[1]
+    trial: str
+    ratios: Annotated[list[float], Field(description="above 0, growing")]
+    rows: Annotated[
+        int | None, Field(description="evaluation rows a task at most; null: all", ge=1)
+    ]
+    tasks: dict[str, TaskRobustness]
+    left_out: Annotated[
+        dict[str, str],
+        Field(
+            alias="leftOut",
+            description="per perturbation that the method has no place for: why",
+        ),
+    ]
+
+
+class RobustnessCurve(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    task: str
+    method: str
+    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+    perturbation: Literal["input", "activation", "path", "weight"]
+    seeds: Annotated[int, Field(ge=1)]
+    parameters: Annotated[
+        float, Field(description="those the task uses, mean over trials")
+    ]
+    points: list[RobustnessPoint]
+    area: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        Field(
+            description="area under the curve divided by its range of ratios: the mean score over the range"
+        ),
+    ]
+    area_ci95: Annotated[
+        tuple[
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        ]
+        | None,
+        Field(alias="areaCi95", description="over seeds; null with a single seed"),
+    ]
+    difference: Annotated[
+        float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
+        Field(
+            description="area of the answer less this one's, on the seeds of both; null: the answer"
+        ),
+    ]
+    difference_ci95: Annotated[
+        tuple[
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+            float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"],
+        ]
+        | None,
+        Field(alias="differenceCi95", description="over seeds, paired"),
+    ]
+
+
 class FolderBackbone(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -3248,6 +3400,12 @@ class Training(BaseModel):
         ),
     ] = "probe"
     early_stopping: Annotated[EarlyStopping | None, Field(alias="earlyStopping")] = None
+    perturbation: Annotated[
+        DataPerturbation | None,
+        Field(
+            description="what is done to the training rows, to see what it costs; the evaluation rows stay as they are"
+        ),
+    ] = None
     checkpoint_seconds: Annotated[
         float,
         Field(
@@ -3357,6 +3515,24 @@ class RunRecord(BaseModel):
     warnings: list[str]
 
 
+class Robustness(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    version: Literal[1]
+    run: Annotated[str, Field(description="path of the run directory")]
+    ratios: Annotated[list[float], Field(description="0 and those measured")]
+    rows: Annotated[
+        int | None, Field(description="evaluation rows a task at most; null: all", ge=1)
+    ]
+    curves: list[RobustnessCurve]
+    rounding: list[Rounding]
+    left_out: Annotated[list[RobustnessLeftOut], Field(alias="leftOut")]
+    warnings: list[str]
+    seconds: float
+
+
 class Plan(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -3430,6 +3606,8 @@ class Contract(BaseModel):
     prediction_table: Annotated[PredictionTable, Field(alias="predictionTable")]
     gate_table: Annotated[GateTable, Field(alias="gateTable")]
     merge: Merge
+    trial_robustness: Annotated[TrialRobustness, Field(alias="trialRobustness")]
+    robustness: Robustness
 
 
 class Model(RootModel[Contract]):

@@ -1,4 +1,4 @@
-"""The jobs that TypeScript starts: run a plan, inspect a model, list kinds, export or merge adapters of runs."""
+"""The jobs that TypeScript starts: run a plan, perturb what it fitted, inspect a model, list kinds, export or merge."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from espalier_runtime.trials.merges import MergeSpec, merge_runs
 from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
 from espalier_runtime.trials.result import failed_result
+from espalier_runtime.trials.robustness import Wanted, measure
 from espalier_runtime.trials.start import TrialMethod
 from espalier_runtime.trials.steps import full_step_ms
 from espalier_runtime.trials.summary import summarise
@@ -137,6 +138,24 @@ def merge(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
     return record.model_dump(by_alias=True)
 
 
+def measure_robustness(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
+    """The robustness card of a run's finished trials: what is not measured yet is, and the run's directory keeps it."""
+    directory = RunDirectory(Path(payload["directory"]))
+    wanted = Wanted(
+        perturbations=[str(name) for name in payload["perturbations"]],
+        ratios=sorted(float(ratio) for ratio in payload["ratios"]),
+        rows=payload["rows"],
+    )
+
+    def told(trial: str, done: int, whole: int) -> None:
+        context.check()
+        context.emit({"trial": trial, "done": done / whole})
+
+    with directory.writer():
+        made = measure(prepare(_plan_of(directory), directory.costs), directory, wanted, told)
+    return made.model_dump(by_alias=True)
+
+
 def _plan_of(directory: RunDirectory) -> contract.Plan:
     return parse(contract.Plan, TypeAdapter(dict[str, Any]).validate_json(directory.plan.read_text()))
 
@@ -193,19 +212,18 @@ class _Run:
         self._emit({"type": "run.started", "trials": len(plan.trials), "directory": str(directory.root)})
         self._emit({"type": "stage.started", "trial": None, "stage": "load"})
         prepared = prepare(plan, directory.costs)
-        for message in prepared.warnings:
-            self._emit({"type": "warning", "trial": None, "message": message})
-        write_json(
-            directory.lock,
-            environment_lock(
-                plan.model_dump(by_alias=True),
-                host=self._host,
-                model=prepared.backbone.fingerprint,
-                data={task.name: task.fingerprint for task in prepared.tasks},
-                evaluation={task.name: task.evaluation_fingerprint for task in prepared.tasks},
-                device=prepared.backbone.device,
-            ),
+        lock = environment_lock(
+            plan.model_dump(by_alias=True),
+            host=self._host,
+            model=prepared.backbone.fingerprint,
+            data={task.name: task.fingerprint for task in prepared.tasks},
+            evaluation={task.name: task.evaluation_fingerprint for task in prepared.tasks},
+            device=prepared.backbone.device,
         )
+        write_json(directory.lock, lock)
+        warnings = list(prepared.warnings)
+        for message in warnings:
+            self._emit({"type": "warning", "trial": None, "message": message})
         save_examples(directory, prepared.tasks)
         self._check()
         full_ms = full_step_ms(prepared.work)
@@ -220,7 +238,6 @@ class _Run:
         self._emit({"type": "stage.started", "trial": None, "stage": "compare"})
         summary = summarise(prepared, directory)
         exports = []
-        warnings = list(prepared.warnings)
         answered = any(row.method == plan.methods[0].name and row.failed < row.seeds for row in summary.rows)
         if answered and not isinstance(plan.methods[0], contract.HeadMethod):
             self._emit({"type": "stage.started", "trial": None, "stage": "export"})

@@ -324,6 +324,86 @@ export const RunRecordSchema = z
   })
   .meta({ id: "RunRecord" });
 
+/** What is perturbed when a fitted model is evaluated; the docs define each. */
+export const perturbations = ["input", "activation", "path", "weight"] as const;
+const perturbation = z.enum(perturbations);
+
+export const TrialRobustnessSchema = z
+  .strictObject({
+    version: z.literal(1),
+    trial: z.string(),
+    ratios: z.array(z.number()).describe("above 0, growing"),
+    rows: z.int().min(1).nullable().describe("evaluation rows a task at most; null: all"),
+    tasks: z.record(
+      z.string(),
+      z
+        .strictObject({
+          clean: real,
+          rounded: real.nullable().describe("the adapters' weights in 8 bits; null: not measured"),
+          scores: z.record(z.string(), z.array(real)).describe("per perturbation: a score for each ratio"),
+        })
+        .meta({ id: "TaskRobustness" }),
+    ),
+    leftOut: z.record(z.string(), z.string()).describe("per perturbation that the method has no place for: why"),
+  })
+  .meta({ id: "TrialRobustness" });
+
+export const RobustnessCurveSchema = z
+  .strictObject({
+    task: z.string(),
+    method: z.string(),
+    metric: MetricSchema,
+    perturbation,
+    seeds: z.int().min(1),
+    parameters: z.number().describe("those the task uses, mean over trials"),
+    points: z.array(
+      z
+        .strictObject({ ratio: z.number(), mean: real, ci95: IntervalSchema.nullable() })
+        .meta({ id: "RobustnessPoint" }),
+    ),
+    area: real.describe("area under the curve divided by its range of ratios: the mean score over the range"),
+    areaCi95: IntervalSchema.nullable().describe("over seeds; null with a single seed"),
+    difference: real.nullable().describe("area of the answer less this one's, on the seeds of both; null: the answer"),
+    differenceCi95: IntervalSchema.nullable().describe("over seeds, paired"),
+  })
+  .meta({ id: "RobustnessCurve" });
+
+export const RobustnessSchema = z
+  .strictObject({
+    version: z.literal(1),
+    run: z.string().describe("path of the run directory"),
+    ratios: z.array(z.number()).describe("0 and those measured"),
+    rows: z.int().min(1).nullable().describe("evaluation rows a task at most; null: all"),
+    curves: z.array(RobustnessCurveSchema),
+    rounding: z.array(
+      z
+        .strictObject({
+          task: z.string(),
+          method: z.string(),
+          bits: z.int(),
+          seeds: z.int().min(1),
+          clean: real,
+          rounded: real,
+          change: real.describe("rounded less clean"),
+          ci95: IntervalSchema.nullable().describe("of the change, over seeds"),
+        })
+        .meta({ id: "Rounding" }),
+    ),
+    leftOut: z.array(
+      z.strictObject({ method: z.string(), perturbation, reason: z.string() }).meta({ id: "RobustnessLeftOut" }),
+    ),
+    warnings: z.array(z.string()),
+    seconds: z.number(),
+  })
+  .meta({ id: "Robustness" });
+
+/** How far a robustness card is. */
+export const MeasuredSchema = z.strictObject({
+  seq: z.int().min(1),
+  trial: z.string(),
+  done: z.number().describe("of all evaluations, between 0 and 1"),
+});
+
 export const InspectionSchema = z.strictObject({
   family: z.string(),
   layers: z.int(),
@@ -411,6 +491,10 @@ export type Comparison = z.output<typeof ComparisonSchema>;
 export type OverTasks = z.output<typeof OverTasksSchema>;
 export type Tuning = z.output<typeof TuningSchema>;
 export type RunRecord = z.output<typeof RunRecordSchema>;
+export type Robustness = z.output<typeof RobustnessSchema>;
+export type RobustnessCurve = z.output<typeof RobustnessCurveSchema>;
+export type Perturbation = (typeof perturbations)[number];
+export type Measured = z.output<typeof MeasuredSchema>;
 export type Event = z.output<typeof EventSchema>;
 export type Inspection = z.output<typeof InspectionSchema>;
 export type KindList = z.output<typeof KindListSchema>;

@@ -135,6 +135,7 @@ class Prefix(nn.Module):
             tuned = PeftModelForFeatureExtraction(backbone.model, config)
         self._held = [tuned]
         self._tokens = tokens
+        self.layers = backbone.layers
         self.encoder = tuned.prompt_encoder[ADAPTER]
 
     @property

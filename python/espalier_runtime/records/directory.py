@@ -29,6 +29,7 @@ class RunDirectory:
         #: What steps were measured to cost when the run began.
         self.costs = root / "costs.json"
         self.examples = root / "examples.json"
+        self.robustness = root / "robustness.json"
         #: Whoever may write here asks the run to stop by making this file.
         self.stop = root / "stop.request"
 
@@ -93,6 +94,7 @@ class TrialDirectory:
         self.checkpoint = root / "checkpoint"
         self.predictions = root / "predictions.parquet"
         self.result = root / "result.json"
+        self.robustness = root / "robustness.json"
 
 
 def _read_holder(path: Path) -> dict[str, object]:

@@ -97,6 +97,21 @@ class Corpus:
         other.features = features
         return other
 
+    def mapped(self, change: Callable[[int, TokenIds], TokenIds]) -> Corpus:
+        """The corpus with the tokens that `change` makes of each row's number and tokens; nothing of it is kept."""
+        other = self.uncached()
+        vars(other).pop("content", None)
+        other._whole, other._places = other, list(range(len(self)))
+        other._tokens = [change(row, tokens) for row, tokens in enumerate(self._tokens)]
+        other.lengths = [len(tokens.input_ids) for tokens in other._tokens]
+        return other
+
+    def uncached(self) -> Corpus:
+        """The same rows, all of whose states are computed anew and not kept."""
+        other = copy.copy(self)
+        other.features, other.cache, other._entering, other._start = None, None, None, 0
+        return other
+
     def without(self, rows: Sequence[int]) -> Corpus:
         """The corpus less `rows`."""
         aside = set(rows)

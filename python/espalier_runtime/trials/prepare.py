@@ -15,6 +15,7 @@ from espalier_runtime.backbone.depth import pooled_layers
 from espalier_runtime.backbone.heads import Head, balanced, pool
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
+from espalier_runtime.robustness.training_data import perturbed
 from espalier_runtime.search.controller import read_controller
 from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.limits import Limits
@@ -137,7 +138,7 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
     check_execution(plan.training, device)
     if plan.training.threads is not None:
         torch.set_num_threads(plan.training.threads)
-    tasks = tuple(load_task(task) for task in plan.tasks)
+    tasks = tuple(perturbed(load_task(task), plan.training.perturbation) for task in plan.tasks)
     backbone = load_backbone(plan.backbone, device)
     if backbone.tokenizer is None:
         raise InputError(

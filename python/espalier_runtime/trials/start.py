@@ -37,7 +37,7 @@ def start_of(
 
     A search that learns gates tells `gates` of them as it goes.
     """
-    problem = _problem(prepared, trial, held_out, report, checkpoint, gates)
+    problem = problem_of(prepared, trial, held_out, report, checkpoint, gates)
     if isinstance(method, Baseline):
         return None, build(problem, method)
     found = find_structure(problem, method, trial.draw)
@@ -45,14 +45,15 @@ def start_of(
     return found, _target_of(found.structure, prepared, trial.seed)
 
 
-def _problem(
+def problem_of(
     prepared: Prepared,
     trial: contract.Trial,
     held_out: list[int],
     report: StageReport,
     checkpoint: TrialCheckpoint,
-    gates: GateFile | None,
+    gates: GateFile | None = None,
 ) -> SearchProblem:
+    """What a method is given to work with."""
     seen = sorted(set(range(len(prepared.corpus))) - set(held_out))
 
     def new_heads(aside: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:

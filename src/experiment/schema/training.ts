@@ -44,6 +44,21 @@ export const SpeedSchema = z
   })
   .meta({ id: "Speed" });
 
+export const dataPerturbations = ["labels", "rows", "words"] as const;
+export const DataPerturbationSchema = z
+  .strictObject({
+    data: z
+      .enum(dataPerturbations)
+      .describe(
+        "labels: wrong with probability ratio; rows: a share of ratio is left out; words: each changes places with the next one with probability ratio",
+      ),
+    ratio: share,
+    seed: z.int().min(0).default(0).describe("which rows, labels or words are hit"),
+  })
+  .meta({ id: "DataPerturbation" });
+
+export type DataPerturbationInput = z.input<typeof DataPerturbationSchema>;
+
 export const TrainingSchema = z
   .strictObject({
     epochs: z.number().positive().default(3),
@@ -86,6 +101,9 @@ export const TrainingSchema = z
       .default("probe")
       .describe("probe: the head starts as a linear model fitted on the frozen backbone's features"),
     earlyStopping: EarlyStoppingSchema.nullable().default(null),
+    perturbation: DataPerturbationSchema.nullable()
+      .default(null)
+      .describe("what is done to the training rows, to see what it costs; the evaluation rows stay as they are"),
     checkpointSeconds: z
       .number()
       .min(0)

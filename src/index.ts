@@ -13,10 +13,22 @@ export {
   task,
 } from "./experiment/define.js";
 export { planExperiment } from "./experiment/plan.js";
-export type { Comparison, Event, ResultRow, RunRecord, Structure, TrialResult } from "./experiment/records.js";
+export type {
+  Comparison,
+  Event,
+  Perturbation,
+  ResultRow,
+  Robustness,
+  RobustnessCurve,
+  RunRecord,
+  Structure,
+  TrialResult,
+} from "./experiment/records.js";
 export type { ExperimentInput, Plan, Slot, Trial } from "./experiment/schema/index.js";
 export { spaces } from "./experiment/spaces.js";
+export { type Sensitivity, type SensitivityOptions, study } from "./experiment/study.js";
 export type { ComparisonTableRow, GateTableRow, PredictionTableRow, ResultTableRow } from "./experiment/tables.js";
+export { type RobustnessOptions, type RobustnessSettings, robustness } from "./robustness.js";
 export { type OpenRun, openRun, type RunOptions, resumeRun, run } from "./run.js";
 export {
   openStore,

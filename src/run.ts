@@ -3,8 +3,8 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { EspalierError } from "./errors.js";
 import type { ExperimentDefinition } from "./experiment/define.js";
-import { planExperiment } from "./experiment/plan.js";
-import type { Event, RunRecord, Structure } from "./experiment/records.js";
+import { planExperiment, planHash } from "./experiment/plan.js";
+import type { Event, Robustness, RunRecord, Structure } from "./experiment/records.js";
 import type { ExperimentInput, Plan } from "./experiment/schema/index.js";
 import type { ComparisonTableRow, PredictionTableRow, ResultTableRow } from "./experiment/tables.js";
 import { earlyEnd } from "./launch/early-end.js";
@@ -14,12 +14,17 @@ import { type LossCurve, readCurves } from "./runs/curves.js";
 import { followEvents } from "./runs/follow.js";
 import { type Gates, readGates } from "./runs/gates.js";
 import { createRunDirectory, files } from "./runs/layout.js";
-import { readPlan, readRecord, readStructure } from "./runs/read.js";
+import { listRuns, type RunSummary, readPlan, readRecord, readRobustness, readStructure } from "./runs/read.js";
 import { readComparisonTable, readPredictions, readResultTable } from "./runs/tables.js";
 
 export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "directory" | "uses"> {
   /** The folder that takes the run's directory; default: runs. */
   runsFolder?: string;
+  /**
+   * Nothing is computed twice: an ended run of the same plan in `runsFolder` is returned as it is, an interrupted one is continued,
+   * and finished trials of other runs there are taken over where data, model, settings and code are the same. Default: false.
+   */
+  reuse?: boolean;
   /** The folder that the experiment's relative paths start from; default: the working directory. */
   baseFolder?: string;
   /** How messages call the experiment; default: "experiment". */
@@ -40,11 +45,18 @@ export async function run(
   experiment: ExperimentDefinition | ExperimentInput,
   options: RunOptions = {},
 ): Promise<RunRecord> {
-  const { runsFolder = "runs", baseFolder = process.cwd(), origin = "experiment" } = options;
+  const { runsFolder = "runs", baseFolder = process.cwd(), origin = "experiment", reuse = false } = options;
   const plan = planExperiment(experiment, { baseFolder, origin });
+  const share = reuse ? path.resolve(runsFolder) : undefined;
+  const same = reuse ? await findSame(plan, runsFolder) : undefined;
+  if (same?.record?.status === "done") {
+    options.onDirectory?.(same.directory);
+    return same.record;
+  }
+  if (same !== undefined) return execute(plan, same.directory, options, share);
   const directory = await createRunDirectory(plan, runsFolder);
   try {
-    return await execute(plan, directory, options);
+    return await execute(plan, directory, options, share);
   } catch (error) {
     if (!(await isWorthKeeping(directory, error))) await rm(directory, { recursive: true, force: true });
     throw error;
@@ -71,6 +83,8 @@ export interface OpenRun {
   comparisons(): Promise<ComparisonTableRow[] | undefined>;
   /** What a trial predicted for each row of the evaluation splits; undefined until the trial is done. */
   predictions(trial: string): Promise<PredictionTableRow[] | undefined>;
+  /** Undefined until `robustness` has made it. */
+  robustness(): Promise<Robustness | undefined>;
   /** The structure that a trial found; undefined until the trial has ended. */
   structure(trial: string): Promise<Structure | undefined>;
   /** The gates of a trial's search, as far as it has come; undefined where it learns none. */
@@ -90,6 +104,7 @@ export function openRun(directory: string): OpenRun {
     results: () => readResultTable(directory),
     comparisons: () => readComparisonTable(directory),
     predictions: (trial) => readPredictions(directory, trial),
+    robustness: () => readRobustness(directory),
     structure: (trial) => readStructure(directory, trial),
     gates: (trial) => readGates(directory, trial),
     curves: async (trial) => {
@@ -100,12 +115,21 @@ export function openRun(directory: string): OpenRun {
   };
 }
 
-async function execute(plan: Plan, directory: string, options: RunOptions): Promise<RunRecord> {
+/** The newest run of the same plan that nobody writes; of several the one that has ended. */
+async function findSame(plan: Plan, folder: string): Promise<RunSummary | undefined> {
+  const hash = planHash(plan);
+  const runs = (await listRuns(folder)).filter((found) => found.plan !== undefined && planHash(found.plan) === hash);
+  const ended = runs.find(({ state }) => state === "done");
+  const same = ended ?? runs.find(({ state }) => state === "interrupted" || state === "failed");
+  return same === undefined ? undefined : { ...same, directory: path.resolve(same.directory) };
+}
+
+async function execute(plan: Plan, directory: string, options: RunOptions, share?: string): Promise<RunRecord> {
   options.onDirectory?.(directory);
   await mkdir(directory, { recursive: true });
   await using launcher = await launchInProcess({ ...options, directory, uses: plan });
   try {
-    const record = await launcher.run(plan, directory, options);
+    const record = await launcher.run(plan, directory, { ...options, ...(share === undefined ? {} : { share }) });
     await report(directory, options);
     return record;
   } catch (error) {

@@ -27,6 +27,7 @@ from espalier_runtime.trials.prepare import Prepared, prepare
 from espalier_runtime.trials.progress import Emit, RunProgress, done_before
 from espalier_runtime.trials.result import failed_result
 from espalier_runtime.trials.robustness import Wanted, measure
+from espalier_runtime.trials.shared import take_over
 from espalier_runtime.trials.start import TrialMethod
 from espalier_runtime.trials.steps import full_step_ms
 from espalier_runtime.trials.summary import summarise
@@ -53,7 +54,8 @@ def run_plan(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
             context.emit(log.append(event))
 
         try:
-            record = _Run(plan, directory, payload.get("host", {}), emit, context).run()
+            share = None if payload.get("share") is None else Path(payload["share"])
+            record = _Run(plan, directory, payload.get("host", {}), emit, context, share).run()
         except Cancelled:
             emit({"type": "run.finished", "status": "interrupted"})
             raise
@@ -202,9 +204,10 @@ class _Run:
         host: dict[str, object],
         emit: Emit,
         context: JobContext,
+        share: Path | None,
     ) -> None:
         self._plan, self._directory, self._host = plan, directory, host
-        self._emit, self._context = emit, context
+        self._emit, self._context, self._share = emit, context, share
 
     def run(self) -> contract.RunRecord:
         started = time.perf_counter()
@@ -222,6 +225,8 @@ class _Run:
         )
         write_json(directory.lock, lock)
         warnings = list(prepared.warnings)
+        if self._share is not None:
+            warnings += take_over(plan, lock, directory, self._share)
         for message in warnings:
             self._emit({"type": "warning", "trial": None, "message": message})
         save_examples(directory, prepared.tasks)

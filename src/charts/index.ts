@@ -14,6 +14,7 @@ export { frontier } from "./frontier.js";
 export { layerShares } from "./layer-shares.js";
 export type { Theme } from "./palette.js";
 export { type RobustnessOptions, type RobustnessPoint, robustnessCurves } from "./robustness-curves.js";
+export { type RobustnessFigure, robustnessFigures } from "./robustness-figures.js";
 export { type ScoreAgainstOptions, scoreAgainst } from "./score-against.js";
 export { secondsByStage } from "./seconds-by-stage.js";
 export { chosenCells, gateCells, type MapView, type StructureCell } from "./structure-cells.js";

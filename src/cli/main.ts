@@ -165,6 +165,18 @@ command(
   )
   .action(carried<[string[]]>(async (options, runs) => (await import("./merge.js")).mergeCommand(runs, options)));
 
+command("robustness", "the fitted models of a run under noise", "espalier robustness latest --rows 500")
+  .argument("<run>", "a run directory, the beginning of a name in --runs, or latest")
+  .option("--noise <names>", "some of input,activation,path,weight; default: all")
+  .option("--ratios <percents>", "how much is perturbed; default: 5,10,15,20")
+  .addOption(
+    new Option("--rows <count>", "evaluation rows a task at most, the same for all; default: all").argParser(
+      numberOption("a whole number above 0", (value) => Number.isInteger(value) && value > 0),
+    ),
+  )
+  .addOption(runsFolder())
+  .action(carried(async (options, run) => (await import("./robustness.js")).robustnessCommand(run!, options)));
+
 command("setup", "make the Python environment, once", "espalier setup").action(
   carried(async (options) => (await import("./setup.js")).setupCommand(options)),
 );

@@ -1,5 +1,5 @@
 /** What the server sends and the page shows. */
-import type { Event, RunRecord, TrialResult } from "../experiment/records.js";
+import type { Event, Robustness, RunRecord, TrialResult } from "../experiment/records.js";
 import type { Plan } from "../experiment/schema/index.js";
 import type { RunProgress } from "../runs/progress.js";
 import type { RunState } from "../runs/read.js";
@@ -41,6 +41,7 @@ export interface RunDetail {
   state: RunState;
   plan: Plan;
   record: RunRecord | null;
+  robustness: Robustness | null;
   lock: unknown;
   progress: RunProgress;
   /** Bytes of events.jsonl that `progress` covers: where the stream of events goes on. */

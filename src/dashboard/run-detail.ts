@@ -5,7 +5,7 @@ import type { Structure } from "../experiment/records.js";
 import { readBatch } from "../runs/follow.js";
 import { files } from "../runs/layout.js";
 import { gather, noProgress, type RunProgress } from "../runs/progress.js";
-import { readPlan, readResult, readStructure, summariseRun } from "../runs/read.js";
+import { readPlan, readResult, readRobustness, readStructure, summariseRun } from "../runs/read.js";
 import { readLock } from "../runs/whole.js";
 import type { ExportedFile, RunDetail } from "./data.js";
 
@@ -33,6 +33,7 @@ export class RunDetails {
       state: summary?.state ?? "damaged",
       plan,
       record: summary?.record ?? null,
+      robustness: (await readRobustness(directory)) ?? null,
       lock: await readLock(directory),
       progress,
       offset,

@@ -10,7 +10,10 @@ import {
   ExportSchema,
   InspectionSchema,
   KindListSchema,
+  type Measured,
+  MeasuredSchema,
   MergeSchema,
+  RobustnessSchema,
   RunComparisonSchema,
   RunRecordSchema,
 } from "../experiment/records.js";
@@ -20,7 +23,16 @@ import type { EnsureOptions } from "../provision/ensure.js";
 import { ensurePython } from "../provision/ensure.js";
 import { espalierHome } from "../provision/home.js";
 import { files } from "../runs/layout.js";
-import type { CompareRequest, ExportRequest, Launcher, LaunchOptions, MergeRequest } from "./launcher.js";
+import type {
+  CompareRequest,
+  ExportRequest,
+  Launcher,
+  LaunchOptions,
+  MergeRequest,
+  RobustnessLaunch,
+  RobustnessRequest,
+  RunLaunch,
+} from "./launcher.js";
 
 export interface InProcessOptions {
   /** Told what a first set-up of Python does. */
@@ -65,8 +77,8 @@ class InProcess implements Launcher {
     this.#runtime = runtime;
   }
 
-  async run(plan: Plan, directory: string, { onEvent, signal }: LaunchOptions = {}) {
-    const payload = { plan, directory, host: await hostVersions() };
+  async run(plan: Plan, directory: string, { onEvent, signal, share }: RunLaunch = {}) {
+    const payload = { plan, directory, host: await hostVersions(), share: share ?? null };
     return this.#runtime.job("espalier_runtime.runner:run_plan", payload, {
       event: EventSchema,
       result: RunRecordSchema,
@@ -88,6 +100,19 @@ class InProcess implements Launcher {
       "espalier_runtime.runner:list_kinds",
       { backbone, kinds },
       { result: KindListSchema, ...(signal === undefined ? {} : { signal }) },
+    );
+  }
+
+  robustness(directory: string, request: RobustnessRequest, { onMeasured, signal }: RobustnessLaunch = {}) {
+    return this.#runtime.job(
+      "espalier_runtime.runner:measure_robustness",
+      { directory, ...request },
+      {
+        event: MeasuredSchema,
+        result: RobustnessSchema,
+        onEvent: (measured: Measured) => onMeasured?.(measured),
+        ...(signal === undefined ? {} : { signal }),
+      },
     );
   }
 

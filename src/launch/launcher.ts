@@ -1,11 +1,27 @@
 /** What every way of running a plan offers: in this process, under torchrun, on a cluster. */
-import type { Event, Export, Inspection, KindList, Merge, RunComparison, RunRecord } from "../experiment/records.js";
+import type {
+  Event,
+  Export,
+  Inspection,
+  KindList,
+  Measured,
+  Merge,
+  Perturbation,
+  Robustness,
+  RunComparison,
+  RunRecord,
+} from "../experiment/records.js";
 import type { Experiment, Plan } from "../experiment/schema/index.js";
 
 export interface LaunchOptions {
   onEvent?: (event: Event) => void;
   /** Stops cooperatively: the step in hand is finished, what is written stays. */
   signal?: AbortSignal;
+}
+
+export interface RunLaunch extends LaunchOptions {
+  /** Finished trials of the runs in this folder that are the same are taken over. */
+  share?: string;
 }
 
 export interface ExportRequest {
@@ -41,13 +57,28 @@ export interface CompareRequest {
   metrics: Record<string, string>;
 }
 
+export interface RobustnessRequest {
+  perturbations: readonly Perturbation[];
+  /** Above 0 and up to 1. */
+  ratios: readonly number[];
+  /** Evaluation rows a task at most; null: all. */
+  rows: number | null;
+}
+
+export interface RobustnessLaunch {
+  onMeasured?: (measured: Measured) => void;
+  signal?: AbortSignal;
+}
+
 export interface Launcher extends AsyncDisposable {
   /** Runs every trial of the plan into the run directory, which holds plan.json already. */
-  run(plan: Plan, directory: string, options?: LaunchOptions): Promise<RunRecord>;
+  run(plan: Plan, directory: string, options?: RunLaunch): Promise<RunRecord>;
   /** A model's sites and the candidates that a space puts there. */
   inspect(backbone: Plan["backbone"], space: Experiment["space"], options?: LaunchOptions): Promise<Inspection>;
   /** What each of `kinds` is and costs on a model. */
   kinds(backbone: Plan["backbone"], kinds: Experiment["space"]["kinds"], options?: LaunchOptions): Promise<KindList>;
+  /** Perturbs the fitted models of a run, and writes its robustness card. */
+  robustness(directory: string, request: RobustnessRequest, options?: RobustnessLaunch): Promise<Robustness>;
   /** Exports the answer of a finished run. */
   export(directory: string, request: ExportRequest, options?: LaunchOptions): Promise<Export[]>;
   /** Compares methods of two runs by what their trials predicted. */

@@ -22,6 +22,7 @@ export const files = {
   gates: (trial: string) => path.join("trials", trial, "gates.parquet"),
   predictions: (trial: string) => path.join("trials", trial, "predictions.parquet"),
   report: "report.html",
+  robustness: "robustness.json",
   stop: "stop.request",
 } as const;
 

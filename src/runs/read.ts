@@ -10,6 +10,8 @@ import {
   EventSchema,
   type Race,
   RaceSchema,
+  type Robustness,
+  RobustnessSchema,
   type RunRecord,
   RunRecordSchema,
   type Structure,
@@ -118,6 +120,13 @@ export function readStructureFile(file: string): Promise<Structure> {
 export async function readResult(directory: string, trial: string): Promise<TrialResult | undefined> {
   const file = path.join(directory, files.result(trial));
   return (await exists(file)) ? readVersioned(file, TrialResultSchema) : undefined;
+}
+
+/** The robustness card, undefined while none was made. */
+export async function readRobustness(directory: string): Promise<Robustness | undefined> {
+  const file = path.join(directory, files.robustness);
+  if (!(await exists(file))) return undefined;
+  return { ...(await readVersioned(file, RobustnessSchema)), run: directory };
 }
 
 /** The events so far, and a warning for each line that is not one: a torn last line is what a killed writer leaves. */

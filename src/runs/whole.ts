@@ -1,12 +1,12 @@
 /** All that a run's pictures are drawn from, read at once. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Event, RunRecord, Structure, TrialResult } from "../experiment/records.js";
+import type { Event, Robustness, RunRecord, Structure, TrialResult } from "../experiment/records.js";
 import type { Plan } from "../experiment/schema/index.js";
 import { type LossCurve, readCurves } from "./curves.js";
 import { type Gates, readGates } from "./gates.js";
 import { files } from "./layout.js";
-import { readEvents, readPlan, readRecord, readResult, readStructure } from "./read.js";
+import { readEvents, readPlan, readRecord, readResult, readRobustness, readStructure } from "./read.js";
 
 export interface WholeRun {
   /** The name of the run's directory. */
@@ -14,6 +14,8 @@ export interface WholeRun {
   plan: Plan;
   /** Undefined until the run has ended. */
   record: RunRecord | undefined;
+  /** Undefined until `espalier robustness` has made it. */
+  robustness: Robustness | undefined;
   /** Versions, device and hashes, as lock.json has them. */
   lock: unknown;
   events: Event[];
@@ -35,6 +37,7 @@ export async function readWholeRun(directory: string): Promise<WholeRun> {
     name: path.basename(path.resolve(directory)),
     plan,
     record: await readRecord(directory),
+    robustness: await readRobustness(directory),
     lock: await readLock(directory),
     events: (await readEvents(directory)).events,
     results: {},

@@ -6,6 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Dashboard, startDashboard } from "../../src/dashboard/server.js";
 import { browserPath, launchBrowser, openPage } from "../browser.js";
+import { card } from "../fixtures/robustness.js";
 import { appendEvents, syntheticRun, writeSearch, writeSyntheticRun } from "../fixtures/synthetic-run.js";
 
 const markup = '<img src=x onerror="document.title=1">';
@@ -17,6 +18,7 @@ describe.skipIf(browserPath === undefined)("the dashboard's page", () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "espalier-page-"));
     await writeSyntheticRun(folder, { directory: "whole", steps: 20, warnings: [`mind ${markup}`] });
+    await writeFile(path.join(folder, "whole", "robustness.json"), JSON.stringify(card));
     await writeSyntheticRun(folder, { directory: markup, steps: 5 });
     await writeSyntheticRun(folder, { directory: "live", steps: 10, finished: 0.5, pid: process.pid });
     dashboard = await startDashboard({ folder, resume: async () => "error: no Python here" });
@@ -47,6 +49,17 @@ describe.skipIf(browserPath === undefined)("the dashboard's page", () => {
       await page.getByRole("link", { name: "whole" }).focus();
       await page.keyboard.press("Enter");
       await page.getByRole("heading", { level: 1, name: "whole" }).waitFor();
+    });
+  });
+
+  test("a robustness card is drawn as curves, and a run without one has no such part", async () => {
+    await at(opened("whole"), async (page) => {
+      await figure(page, /^accuracy under input noise/).waitFor();
+      await page.getByRole("link", { name: "Robustness" }).waitFor();
+    });
+    await at(opened("live"), async (page) => {
+      await page.getByRole("heading", { level: 2, name: "Training" }).waitFor();
+      expect(await page.getByRole("heading", { name: "Robustness" }).count()).toBe(0);
     });
   });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseHTML } from "linkedom";
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { htmlReport } from "../../src/report/html/report.js";
 import { readWholeRun } from "../../src/runs/whole.js";
 import { espalier } from "../cli/cli.js";
+import { card } from "../fixtures/robustness.js";
 import { writeSyntheticRun } from "../fixtures/synthetic-run.js";
 
 const markup = '<img src=x onerror="alert(1)">';
@@ -69,6 +70,15 @@ describe("the report of a finished run", () => {
     expect(document.querySelector("header code")!.textContent).toBe(markup);
     expect(document.querySelector("li")!.textContent).toContain(markup);
   });
+});
+
+test("a robustness card is shown as curves", async () => {
+  const directory = await writeSyntheticRun(folder, { directory: "noisy", steps: 5 });
+  await writeFile(path.join(directory, "robustness.json"), JSON.stringify(card));
+  const { document } = parseHTML(await htmlReport(await readWholeRun(directory)));
+  const names = [...document.querySelectorAll(".wide svg")].map((svg) => svg.getAttribute("aria-label"));
+  expect(names).toEqual(expect.arrayContaining(["accuracy under input noise", "accuracy under path noise"]));
+  expect(document.body.textContent).toContain("without full under path noise: it has no adapters");
 });
 
 test("a run under way is reported as far as it has come", async () => {

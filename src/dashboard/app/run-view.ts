@@ -7,11 +7,12 @@ import { ControlBar } from "./control-bar.js";
 import { moment, progressBar, stateBadge } from "./parts.js";
 import { RecordSection } from "./record-section.js";
 import { resultsSection } from "./results-section.js";
+import { robustnessSection } from "./robustness-section.js";
 import { RunState } from "./run-state.js";
 import { StructureSection } from "./structure-section.js";
 import { trainingSection } from "./training-section.js";
 
-const sections = ["Results", "Structure", "Training", "Record"] as const;
+const sections = ["Results", "Structure", "Robustness", "Training", "Record"] as const;
 
 export class RunView {
   readonly #run: RunState;
@@ -54,10 +55,11 @@ export class RunView {
       </div>
       ${where(detail)}
       <nav aria-label="parts of this run">
-        ${sections.map((name) => html`<a href="#${name}" @click=${go}>${name}</a>`)}
+        ${sections.filter((name) => name !== "Robustness" || detail.robustness !== null).map((name) => html`<a href="#${name}" @click=${go}>${name}</a>`)}
       </nav>
       <section id="Results"><h2>Results</h2>${resultsSection(detail)}</section>
       <section id="Structure"><h2>Structure</h2>${this.#structure.render()}</section>
+      ${detail.robustness === null ? nothing : html`<section id="Robustness"><h2>Robustness</h2>${robustnessSection(detail.robustness)}</section>`}
       <section id="Training"><h2>Training</h2>${trainingSection(run)}</section>
       <section id="Record"><h2>Record</h2>${this.#record.render()}</section>
     </main>`;

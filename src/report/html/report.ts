@@ -5,6 +5,7 @@ import type { Html } from "./figure.js";
 import { headsSection } from "./heads-section.js";
 import { recordSection } from "./record-section.js";
 import { resultsSection } from "./results-section.js";
+import { robustnessSection } from "./robustness-section.js";
 import { structureSection } from "./structure-section.js";
 import { style } from "./style.js";
 import { summary } from "./summary.js";
@@ -12,9 +13,14 @@ import { trainingSection } from "./training-section.js";
 
 /** The whole file. A run that has not ended is reported as far as it has come. */
 export async function htmlReport(run: WholeRun): Promise<string> {
-  const sections = [resultsSection, structureSection, headsSection, trainingSection, recordSection].map((section) =>
-    section(run),
-  );
+  const sections = [
+    resultsSection,
+    structureSection,
+    headsSection,
+    robustnessSection,
+    trainingSection,
+    recordSection,
+  ].map((section) => section(run));
   const page: Html = html`<!doctype html>
 <html lang="en">
 <head>

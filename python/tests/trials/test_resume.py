@@ -140,7 +140,7 @@ def whole(runs: Runs) -> list[str]:
 
 def untimed(value: Any) -> Any:
     """A record without what is measured by a clock or of memory, and without its own place."""
-    measured = {"seconds", "stepMs", "fullStepMs", "peakMemoryMiB", "time", "run", "path"}
+    measured = {"seconds", "totalSeconds", "stepMs", "fullStepMs", "peakMemoryMiB", "time", "run", "path"}
     if isinstance(value, dict):
         return {key: untimed(entry) for key, entry in value.items() if key not in measured}
     return [untimed(entry) for entry in value] if isinstance(value, list) else value

@@ -53,6 +53,22 @@ class Columns(BaseModel):
     text: Annotated[str, Field(min_length=1)] = "text"
     text_pair: Annotated[str, Field(alias="textPair", min_length=1)] = "text_pair"
     label: Annotated[str, Field(min_length=1)] = "label"
+    prompt: Annotated[str, Field(description="of a generation", min_length=1)] = (
+        "prompt"
+    )
+    completion: Annotated[
+        str,
+        Field(
+            description="of a generation: what is to follow the prompt", min_length=1
+        ),
+    ] = "completion"
+    choices: Annotated[
+        str,
+        Field(
+            description="of a multipleChoice: the list of candidates; label is the right one's place from 0 on, or its text",
+            min_length=1,
+        ),
+    ] = "choices"
 
 
 class EmbeddedTask(BaseModel):
@@ -68,15 +84,28 @@ class EmbeddedTask(BaseModel):
         ),
     ]
     kind: Annotated[
-        Literal["classification", "regression"],
+        Literal["classification", "regression", "multipleChoice", "generation"],
         Field(
-            description="classification also covers pairs: rows that carry text_pair"
+            description="classification also covers pairs: rows that carry text_pair; multipleChoice: a text with candidates, each of which is scored; generation: a decoder learns to complete a prompt"
         ),
     ] = "classification"
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
-        Field(description="null: accuracy for classification, pearson for regression"),
+        Literal[
+            "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+        ]
+        | None,
+        Field(
+            description="null: accuracy for classification and multipleChoice, pearson for regression, exactMatch for generation"
+        ),
     ] = None
+    max_new_tokens: Annotated[
+        int,
+        Field(
+            alias="maxNewTokens",
+            description="of a generation: tokens that a completion may have; of training.maxLength the prompt gets the rest",
+            ge=1,
+        ),
+    ] = 32
     source: Literal["embedded"]
     id: Literal["snips", "qnli"]
 
@@ -94,15 +123,28 @@ class HubTask(BaseModel):
         ),
     ]
     kind: Annotated[
-        Literal["classification", "regression"],
+        Literal["classification", "regression", "multipleChoice", "generation"],
         Field(
-            description="classification also covers pairs: rows that carry text_pair"
+            description="classification also covers pairs: rows that carry text_pair; multipleChoice: a text with candidates, each of which is scored; generation: a decoder learns to complete a prompt"
         ),
     ] = "classification"
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
-        Field(description="null: accuracy for classification, pearson for regression"),
+        Literal[
+            "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+        ]
+        | None,
+        Field(
+            description="null: accuracy for classification and multipleChoice, pearson for regression, exactMatch for generation"
+        ),
     ] = None
+    max_new_tokens: Annotated[
+        int,
+        Field(
+            alias="maxNewTokens",
+            description="of a generation: tokens that a completion may have; of training.maxLength the prompt gets the rest",
+            ge=1,
+        ),
+    ] = 32
     source: Literal["hub"]
     id: Annotated[str, Field(description="a dataset's name on the Hub", min_length=1)]
     config: Annotated[str | None, Field(min_length=1)] = None
@@ -115,7 +157,9 @@ class HubTask(BaseModel):
     ] = "validation"
     columns: Annotated[
         Columns,
-        Field(description="names of the columns that hold text, second text and label"),
+        Field(
+            description="names of the columns that hold text, second text and label, or prompt and completion"
+        ),
     ]
 
 
@@ -127,6 +171,28 @@ class Row(BaseModel):
     text: str
     text_pair: str | None = None
     label: str | float | bool
+
+
+class PromptRow(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    prompt: Annotated[str, Field(min_length=1)]
+    completion: Annotated[str, Field(min_length=1)]
+
+
+class ChoiceRow(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+    )
+    text: str
+    choices: Annotated[list[str], Field(min_length=2)]
+    label: Annotated[
+        str | float,
+        Field(description="the right candidate's place from 0 on, or its text"),
+    ]
 
 
 class LoraKind(BaseModel):
@@ -1820,7 +1886,9 @@ class TaskScore(BaseModel):
         extra="forbid",
         populate_by_name=True,
     )
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+    metric: Literal[
+        "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+    ]
     split: Literal["validation", "test"]
     score: float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"]
     soft_before_fit: Annotated[
@@ -2010,7 +2078,10 @@ class OverTasksRow(BaseModel):
     task: None
     method: str
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
+        Literal[
+            "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+        ]
+        | None,
         Field(description="null: the tasks have several"),
     ]
     mean: Annotated[
@@ -2159,7 +2230,10 @@ class ResultTable(BaseModel):
     ]
     method: Annotated[str, Field(description="the method's name in the experiment")]
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
+        Literal[
+            "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+        ]
+        | None,
         Field(
             description="what the score is; larger is better; null over tasks that have several"
         ),
@@ -2318,13 +2392,30 @@ class PredictionTable(BaseModel):
     )
     task: Annotated[str, Field(description="the task's name")]
     row: Annotated[int, Field(description="place in the evaluation split, from 0")]
-    label: Annotated[float, Field(description="true class index or value")]
-    prediction: Annotated[float, Field(description="predicted class index or value")]
+    label: Annotated[
+        float,
+        Field(
+            description="true class or candidate index, or value; of a generation 1, the best score"
+        ),
+    ]
+    prediction: Annotated[
+        float,
+        Field(
+            description="predicted class or candidate index, or value; of a generation the score of the text"
+        ),
+    ]
     outputs: Annotated[
         list[float],
         Field(
-            description="logits in the order of the classes, or the one value of a regression"
+            description="logits in the order of the classes or candidates, the one value of a regression, or the mean log-likelihood of a token of a generation's completion"
         ),
+    ]
+    text: Annotated[
+        str | None,
+        Field(description="what the model wrote; null where the task is no generation"),
+    ]
+    reference: Annotated[
+        str | None, Field(description="what it should have written; null likewise")
     ]
 
 
@@ -2361,7 +2452,9 @@ class MergedTask(BaseModel):
     run: str
     trial: str
     task: Annotated[str, Field(description="how its run calls it")]
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+    metric: Literal[
+        "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+    ]
     split: Annotated[
         Literal["validation", "test"] | None,
         Field(description="null: its rows could not be read"),
@@ -2542,15 +2635,28 @@ class FilesTask(BaseModel):
         ),
     ]
     kind: Annotated[
-        Literal["classification", "regression"],
+        Literal["classification", "regression", "multipleChoice", "generation"],
         Field(
-            description="classification also covers pairs: rows that carry text_pair"
+            description="classification also covers pairs: rows that carry text_pair; multipleChoice: a text with candidates, each of which is scored; generation: a decoder learns to complete a prompt"
         ),
     ] = "classification"
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
-        Field(description="null: accuracy for classification, pearson for regression"),
+        Literal[
+            "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+        ]
+        | None,
+        Field(
+            description="null: accuracy for classification and multipleChoice, pearson for regression, exactMatch for generation"
+        ),
     ] = None
+    max_new_tokens: Annotated[
+        int,
+        Field(
+            alias="maxNewTokens",
+            description="of a generation: tokens that a completion may have; of training.maxLength the prompt gets the rest",
+            ge=1,
+        ),
+    ] = 32
     source: Literal["files"]
     train: Annotated[
         str,
@@ -2565,7 +2671,9 @@ class FilesTask(BaseModel):
     ] = None
     columns: Annotated[
         Columns,
-        Field(description="names of the columns that hold text, second text and label"),
+        Field(
+            description="names of the columns that hold text, second text and label, or prompt and completion"
+        ),
     ]
 
 
@@ -2582,19 +2690,36 @@ class RowsTask(BaseModel):
         ),
     ]
     kind: Annotated[
-        Literal["classification", "regression"],
+        Literal["classification", "regression", "multipleChoice", "generation"],
         Field(
-            description="classification also covers pairs: rows that carry text_pair"
+            description="classification also covers pairs: rows that carry text_pair; multipleChoice: a text with candidates, each of which is scored; generation: a decoder learns to complete a prompt"
         ),
     ] = "classification"
     metric: Annotated[
-        Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None,
-        Field(description="null: accuracy for classification, pearson for regression"),
+        Literal[
+            "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+        ]
+        | None,
+        Field(
+            description="null: accuracy for classification and multipleChoice, pearson for regression, exactMatch for generation"
+        ),
     ] = None
+    max_new_tokens: Annotated[
+        int,
+        Field(
+            alias="maxNewTokens",
+            description="of a generation: tokens that a completion may have; of training.maxLength the prompt gets the rest",
+            ge=1,
+        ),
+    ] = 32
     source: Literal["rows"]
-    train: Annotated[list[Row], Field(min_length=2)]
-    validation: Annotated[list[Row] | None, Field(min_length=1)] = None
-    test: Annotated[list[Row] | None, Field(min_length=1)] = None
+    train: Annotated[list[Row | PromptRow | ChoiceRow], Field(min_length=2)]
+    validation: Annotated[
+        list[Row | PromptRow | ChoiceRow] | None, Field(min_length=1)
+    ] = None
+    test: Annotated[list[Row | PromptRow | ChoiceRow] | None, Field(min_length=1)] = (
+        None
+    )
 
 
 class BudgetedMethod(BaseModel):
@@ -2958,7 +3083,9 @@ class ResultRow(BaseModel):
     )
     task: str
     method: str
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+    metric: Literal[
+        "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+    ]
     mean: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(description="over seeds; null when every trial failed"),
@@ -3105,7 +3232,9 @@ class RobustnessCurve(BaseModel):
     )
     task: str
     method: str
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+    metric: Literal[
+        "accuracy", "f1", "matthews", "pearson", "spearman", "exactMatch", "rougeL"
+    ]
     perturbation: Literal["input", "activation", "path", "weight"]
     seeds: Annotated[int, Field(ge=1)]
     parameters: Annotated[

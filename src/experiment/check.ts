@@ -38,7 +38,9 @@ function describe(issue: Issue, given: unknown): string[] {
   switch (issue.code) {
     case "unrecognized_keys": {
       const allowed = keysAt(ExperimentSchema, issue.path, given);
-      return issue.keys.map((key) => `${pathText([...issue.path, key])}: unknown key${suggestion(key, allowed)}`);
+      return issue.keys.map(
+        (key) => `${pathText([...issue.path, key])}: unknown key${allowed.length > 0 ? suggestion(key, allowed) : ""}`,
+      );
     }
     case "invalid_value":
       return [`${field}: ${show(value)} is not allowed${suggestion(String(value), issue.values.map(String))}`];
@@ -49,6 +51,11 @@ function describe(issue: Issue, given: unknown): string[] {
         const allowed = tagsAt(ExperimentSchema, issue.path.slice(0, -1), given, discriminator);
         if (value === undefined) return [`${field}: is missing; allowed: ${allowed.join(", ")}`];
         return [`${field}: ${show(value)} is not allowed${suggestion(String(value), allowed)}`];
+      }
+      if (value === undefined) return [`${field}: is missing`];
+      const near = nearestForm(issue.errors);
+      if (near !== undefined) {
+        return near.flatMap((inner) => describe({ ...inner, path: [...issue.path, ...inner.path] }, given));
       }
       return [`${field}: ${show(value)} fits none of the allowed forms`];
     }
@@ -67,6 +74,14 @@ function describe(issue: Issue, given: unknown): string[] {
     default:
       return [`${field}: ${show(value)} ${issue.message}`];
   }
+}
+
+/** Of the forms that an object may have, the faults of the one that it is nearest to; undefined where it is no object. */
+function nearestForm(forms: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+  const faults = (form: readonly Issue[]) =>
+    form.reduce((sum, issue) => sum + (issue.code === "unrecognized_keys" ? 2 * issue.keys.length : 1), 0);
+  const ranked = [...forms].sort((a, b) => faults(a) - faults(b))[0];
+  return ranked?.some((issue) => issue.path.length > 0 || issue.code === "unrecognized_keys") ? ranked : undefined;
 }
 
 function bound(origin: string, word: string, limit: number | bigint, inclusive: boolean | undefined): string {

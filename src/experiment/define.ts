@@ -39,13 +39,16 @@ export const task = {
   /** A real task that ships with Espalier: "snips" (seven intents) or "qnli" (does the sentence answer the question?). */
   embedded: (id: "snips" | "qnli", options: TaskOptions<"embedded", "id"> = {}) =>
     ({ name: id, source: "embedded", id, ...options }) satisfies TaskInput,
-  /** JSONL, CSV, TSV or Parquet files with the columns text, text_pair (for pairs) and label; `columns` names others. */
+  /**
+   * JSONL, CSV, TSV or Parquet files with the columns text, text_pair (for pairs) and label; `columns` names others. With `kind:
+   * "generation"` they hold prompt and completion, with `kind: "multipleChoice"` text, choices (a list) and label.
+   */
   files: (name: string, files: Omit<Part<TaskInput, "source", "files">, "source" | "name">) =>
     ({ name, source: "files", ...files }) satisfies TaskInput,
   /** A dataset of the Hub, read through the `datasets` library. */
   hub: (id: string, options: TaskOptions<"hub", "id"> = {}) =>
     ({ name: id.split("/").at(-1) ?? id, source: "hub", id, ...options }) satisfies TaskInput,
-  /** Rows given in the program itself. */
+  /** Rows given in the program itself: `{ text, label }`, `{ prompt, completion }` or `{ text, choices, label }`. */
   rows: (
     name: string,
     rows: { train: Row[]; validation?: Row[]; test?: Row[] } & Omit<

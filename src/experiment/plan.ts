@@ -4,7 +4,14 @@ import path from "node:path";
 import { EspalierError } from "../errors.js";
 import { checkExperiment } from "./check.js";
 import type { ExperimentDefinition } from "./define.js";
-import type { Experiment, ExperimentInput, Method, Plan, Trial } from "./schema/index.js";
+import {
+  type Experiment,
+  type ExperimentInput,
+  type Method,
+  metricsOf,
+  type Plan,
+  type Trial,
+} from "./schema/index.js";
 
 export interface PlanOptions {
   /** The folder that relative paths start from; default: the working directory. */
@@ -40,6 +47,7 @@ export function planExperiment(
   checkKinds(experiment, origin);
   checkQuantization(experiment, origin);
   checkPriors(experiment, origin);
+  checkMetrics(experiment, origin);
   return {
     version: 1,
     name: experiment.name,
@@ -160,6 +168,17 @@ function methodsOf(experiment: Experiment): { field: string; method: Method }[] 
       ];
     return [{ field, method }];
   });
+}
+
+/** A metric that says nothing about a task of its kind. */
+function checkMetrics(experiment: Experiment, origin: string): void {
+  for (const [index, { kind, metric }] of experiment.tasks.entries()) {
+    if (metric === null || metricsOf[kind].includes(metric)) continue;
+    throw new EspalierError(`${origin}: tasks[${index}].metric: "${metric}" cannot score a ${kind}`, {
+      code: "input",
+      mend: `Use one of: ${metricsOf[kind].join(", ")}.`,
+    });
+  }
 }
 
 function canonical(value: unknown): string {

@@ -97,9 +97,18 @@ export const PredictionTableSchema = z
   .strictObject({
     task: z.string().describe("the task's name"),
     row: z.int().describe("place in the evaluation split, from 0"),
-    label: z.number().describe("true class index or value"),
-    prediction: z.number().describe("predicted class index or value"),
-    outputs: z.array(z.number()).describe("logits in the order of the classes, or the one value of a regression"),
+    label: z.number().describe("true class or candidate index, or value; of a generation 1, the best score"),
+    prediction: z
+      .number()
+      .describe("predicted class or candidate index, or value; of a generation the score of the text"),
+    outputs: z
+      .array(z.number())
+      .describe(
+        "logits in the order of the classes or candidates, the one value of a regression, or the mean log-likelihood of a" +
+          " token of a generation's completion",
+      ),
+    text: z.string().nullable().describe("what the model wrote; null where the task is no generation"),
+    reference: z.string().nullable().describe("what it should have written; null likewise"),
   })
   .meta({ id: "PredictionTable" });
 

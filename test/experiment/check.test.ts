@@ -44,6 +44,32 @@ describe("an experiment that is right", () => {
   });
 });
 
+describe("rows given in the program", () => {
+  const withRows = (kind: string, train: object[]) => ({
+    tasks: [{ name: "t", kind, source: "rows", train, test: train }],
+  });
+
+  test("are labelled texts, prompts with completions, or texts with choices", () => {
+    for (const [kind, row] of [
+      ["classification", { text: "a", label: true }],
+      ["generation", { prompt: "a", completion: "b" }],
+      ["multipleChoice", { text: "a", choices: ["b", "c"], label: 1 }],
+    ] as const) {
+      const [task] = checkExperiment({ ...good, ...withRows(kind, [row, row]) }).tasks;
+      expect(task).toMatchObject({ kind, train: [row, row], maxNewTokens: 32 });
+    }
+  });
+
+  test.each([
+    ["a missing label", { text: "a" }, "tasks[0].train[0].label: is missing"],
+    ["a missing completion", { prompt: "a" }, "tasks[0].train[0].completion: is missing"],
+    ["an unknown key", { prompt: "a", completion: "b", answer: "c" }, "tasks[0].train[0].answer: unknown key"],
+    ["one candidate", { text: "a", choices: ["b"], label: 0 }, 'tasks[0].train[0].choices: ["b"] is too small'],
+  ])("with %s are told by the form they are nearest to", (_, row, message) => {
+    expect(faultOf(withRows("generation", [row, row])).message).toContain(message);
+  });
+});
+
 describe("an experiment that is wrong says field, value and what is allowed", () => {
   const rows: [string, object, string][] = [
     ["an unknown key", { bugdet: 1 }, 'experiment.json: bugdet: unknown key; did you mean "budget"?'],

@@ -44,6 +44,16 @@ describe("a quantised backbone", () => {
   });
 });
 
+describe("a task's metric", () => {
+  const scored = (kind: "generation" | "multipleChoice", metric: "rougeL" | "f1") =>
+    planExperiment({ ...experiment, tasks: [task.files("t", { train: "t.jsonl", test: "t.jsonl", kind, metric })] });
+
+  test("is one that its kind can be scored by", () => {
+    expect(scored("generation", "rougeL").tasks[0]).toMatchObject({ kind: "generation", metric: "rougeL" });
+    expect(() => scored("multipleChoice", "f1")).toThrow('tasks[0].metric: "f1" cannot score a multipleChoice');
+  });
+});
+
 describe("a plan", () => {
   const plan = planExperiment(experiment, { baseFolder: "/data" });
 

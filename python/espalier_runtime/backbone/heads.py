@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from espalier_runtime.backbone.layout import Layout
+from espalier_runtime.backbone.load import Backbone
+from espalier_runtime.tasks.task import TaskKind
 
 Pooling = Literal["mean", "first", "last"]
 
@@ -37,7 +40,7 @@ def balanced(labels: Tensor, classes: int) -> Tensor:
 
 
 class Head(nn.Module):
-    """y = W h + b of a pooled state h (batch, hidden) -> (batch, outputs); one output for regression.
+    """y = W h + b of a pooled state h (batch, hidden) -> (batch, outputs); one output for a value or a choice.
 
     Regression outputs are in units of the training labels' standard deviation: `location` and `scale` carry
     them back. Weights start at zero, so that at first every class is equally likely.
@@ -61,12 +64,15 @@ class Head(nn.Module):
         class_weights: Tensor | None = None,
         label_smoothing: float = 0.0,
         layers: int | None = None,
+        kind: TaskKind | None = None,
     ) -> None:
         """`class_weights` (outputs,) and `label_smoothing` shape a classification's loss, and nothing else.
 
-        `layers`: how many layers' states it mixes; None: it reads one.
+        `layers`: how many layers' states it mixes; None: it reads one. `kind` of the task; None: a regression where
+        there is one output, else a classification.
         """
         super().__init__()
+        self.kind: TaskKind = kind or ("regression" if outputs == 1 else "classification")
         self.linear = nn.Linear(hidden, outputs)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
@@ -84,6 +90,11 @@ class Head(nn.Module):
         """h (batch, hidden) of pooled states (batch, layers, hidden); those of one layer stay as they are."""
         shares = self.layer_shares()
         return states if shares is None else torch.einsum("l,blh->bh", shares.to(states.dtype), states)
+
+    @property
+    def size(self) -> int:
+        """How many outputs it has."""
+        return self.linear.out_features
 
     def forward(self, pooled: Tensor) -> Tensor:
         output: Tensor = self.linear(pooled)
@@ -123,3 +134,51 @@ class Head(nn.Module):
                 weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(bias)
+
+    @torch.no_grad()
+    def start_from_choices(self, features: Tensor, counts: Sequence[int], labels: Tensor) -> None:
+        """Fits the weights on frozen features (candidates[, layers], hidden) of rows of `counts` candidates each.
+
+        A logistic regression tells the right candidate, whose place is the label, from the others by its difference
+        from their mean, as only differences decide.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        rows = torch.split(self.mixed(features).double().cpu(), list(counts))
+        inputs = torch.cat([row - row.mean(0) for row in rows]).numpy()
+        right = torch.cat([torch.arange(count) == int(label) for count, label in zip(counts, labels, strict=True)])
+        fitted = LogisticRegression(max_iter=1000, fit_intercept=False).fit(inputs, right.numpy())
+        self.linear.weight.copy_(torch.tensor(fitted.coef_))
+
+
+class LanguageHead(Head):
+    """The frozen language head of a decoder: hidden states (tokens, hidden) -> logits (tokens, vocabulary).
+
+    It has no weights of its own, so that none are trained or saved.
+    """
+
+    def __init__(self, language: Any) -> None:
+        """`language`: the causal language model that the backbone is the body of."""
+        nn.Module.__init__(self)
+        self.kind = "generation"
+        self.register_parameter("depth", None)
+        # In a tuple, which keeps it from being one of the modules.
+        self._language = (language,)
+
+    @property
+    def size(self) -> int:
+        (language,) = self._language
+        return int(language.config.vocab_size)
+
+    def forward(self, states: Tensor) -> Tensor:
+        (language,) = self._language
+        logits: Tensor = language.get_output_embeddings()(states)
+        cap = getattr(language.config, "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def unfitted_head(kind: TaskKind, labels: Sequence[str], backbone: Backbone, layers: int | None = None) -> Head:
+    """A fresh head of a task of this kind with these class names; `layers` as in `Head`, a language head mixes none."""
+    if kind == "generation":
+        return LanguageHead(backbone.language)
+    return Head(backbone.hidden, max(1, len(labels)), layers=layers, kind=kind)

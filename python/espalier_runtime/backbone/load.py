@@ -30,7 +30,8 @@ class Backbone:
 
     `form` says how the model is built. `tokenizer` is None where the model reads images; `hidden` is the width of the
     last hidden states; `parameters` counts every weight of the loaded model; `fingerprint` is the sha256 of its
-    weights.
+    weights. `language` is the causal language model that `model` is the body of, its language head included, where a
+    decoder was loaded to write.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class Backbone:
     hidden: int
     parameters: int
     fingerprint: str
+    language: Any = None
 
     @property
     def device(self) -> torch.device:
@@ -80,15 +82,18 @@ class Backbone:
         return entering(self.model, self.form, layer, inputs.arguments(self.form, self.model))
 
 
-def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Backbone:
+def load_backbone(spec: BackboneSpec, device: torch.device | None = None, *, language: bool = False) -> Backbone:
     """The backbone that `spec` names, frozen, in float32 where it is not quantised.
+
+    `language`: with its language head, where it has one.
 
     Raises InputError where the folder has no model, the Hub cannot be reached, the family is unknown, or nothing here
     can quantise.
     """
     match spec:
         case contract.EmbeddedBackbone():
-            return read_model(embedded_folder(spec.name), spec.name, device, quantization=spec.quantization)
+            folder = embedded_folder(spec.name)
+            return read_model(folder, spec.name, device, quantization=spec.quantization, language=language)
         case contract.FolderBackbone():
             folder = Path(spec.path)
             _check_folder(folder)
@@ -98,10 +103,11 @@ def load_backbone(spec: BackboneSpec, device: torch.device | None = None) -> Bac
                 device,
                 mapping=spec.mapping,
                 quantization=spec.quantization,
+                language=language,
                 trust_remote_code=spec.trust_remote_code,
             )
         case contract.HubBackbone():
-            return _from_hub(spec, device)
+            return _from_hub(spec, device, language)
 
 
 def read_model(
@@ -111,10 +117,11 @@ def read_model(
     *,
     mapping: contract.Mapping | None = None,
     quantization: Quantization | None = None,
+    language: bool = False,
     **options: object,
 ) -> Backbone:
     """Reads model and tokeniser from `source`, a folder or a Hub name, and freezes the model."""
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -122,12 +129,24 @@ def read_model(
     config = AutoConfig.from_pretrained(str(source), **options)
     # Of a model with an encoder and a decoder, the encoder is the backbone.
     kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
+    writes = language and _writes(config)
+    kind = AutoModelForCausalLM if writes else kind
     # A quantised model is made on its device and cannot be moved.
     placed = {} if quantization is None else quantized_loading(quantization, device)
     model = kind.from_pretrained(str(source), dtype=torch.float32, use_safetensors=True, **placed, **options)
     reads_images = model.main_input_name == "pixel_values"
     tokenizer = None if reads_images else AutoTokenizer.from_pretrained(str(source), **options)
-    return as_backbone(model, tokenizer, reference, None if placed else device, mapping)
+    move = None if placed else device
+    if writes:
+        return as_backbone(model.base_model, tokenizer, reference, move, mapping, language=model)
+    return as_backbone(model, tokenizer, reference, move, mapping)
+
+
+def _writes(config: Any) -> bool:
+    """Whether what was saved is a causal language model, head and all."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return not set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()).isdisjoint(config.architectures or ())
 
 
 def as_backbone(
@@ -136,11 +155,15 @@ def as_backbone(
     reference: str,
     device: torch.device | None = None,
     mapping: contract.Mapping | None = None,
+    *,
+    language: Any = None,
 ) -> Backbone:
-    """Freezes `model`, one of transformers', and finds its sites."""
-    model.requires_grad_(False).eval()
-    if device is not None:
-        model.to(device)
+    """Freezes `model`, one of transformers' and the body of `language` where that is given, and finds its sites."""
+    for whole in (model, language):
+        if whole is not None:
+            whole.requires_grad_(False).eval()
+            if device is not None:
+                whole.to(device)
     sites = find_sites(model, mapping)
     form = form_of(model, mapping)
     if form.packs:
@@ -162,6 +185,7 @@ def as_backbone(
         hidden=int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size),
         parameters=pretrained.num_parameters(),  # which counts what 4 bits hold, not the bytes that hold it
         fingerprint=weights_fingerprint(model),
+        language=language,
     )
 
 
@@ -199,7 +223,7 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _from_hub(spec: contract.HubBackbone, device: torch.device | None) -> Backbone:
+def _from_hub(spec: contract.HubBackbone, device: torch.device | None, language: bool) -> Backbone:
     try:
         return read_model(
             spec.id,
@@ -207,6 +231,7 @@ def _from_hub(spec: contract.HubBackbone, device: torch.device | None) -> Backbo
             device,
             mapping=spec.mapping,
             quantization=spec.quantization,
+            language=language,
             revision=spec.revision,
             trust_remote_code=spec.trust_remote_code,
         )

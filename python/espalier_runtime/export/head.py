@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from espalier_runtime.backbone.heads import Head, Pooling
-from espalier_runtime.backbone.load import BackboneSpec
+from espalier_runtime.backbone.heads import Head, Pooling, unfitted_head
+from espalier_runtime.backbone.load import Backbone, BackboneSpec
 from espalier_runtime.export.native import LoadedAdapter, TaskCard
 from espalier_runtime.export.versioned import read_versioned
 from espalier_runtime.records.files import write_json
@@ -63,6 +63,7 @@ def write_head(folder: Path, adapter: LoadedAdapter, task: str | None, to: Forma
             "kind": None if card.task is None else card.task.kind,
             "labels": [] if card.task is None else list(card.task.labels),
             "metric": None if card.task is None else card.task.metric,
+            "maxNewTokens": 0 if card.task is None else card.task.max_new_tokens,
             "pooling": card.pooling,
             "maxLength": card.max_length,
             "backbone": card.backbone.model_dump(by_alias=True),
@@ -76,18 +77,18 @@ def read_head(folder: Path) -> HeadCard:
     data = read_versioned(path, mend="Give the folder of an export: espalier export RUN --to peft|merged|native|onnx.")
     task = None
     if data["task"] is not None:
-        task = TaskCard(data["task"], data["kind"], tuple(data["labels"]), data["metric"])
+        task = TaskCard(data["task"], data["kind"], tuple(data["labels"]), data["metric"], data.get("maxNewTokens", 0))
     backbone = _backbone_spec.validate_python(data["backbone"])
     return HeadCard(data["to"], task, data["pooling"], data["maxLength"], backbone)
 
 
-def read_weights(folder: Path, hidden: int, task: TaskCard) -> Head:
-    """The head of `task` that `folder` holds, for states of width `hidden`."""
+def read_weights(folder: Path, backbone: Backbone, task: TaskCard) -> Head:
+    """The head of `task` that `folder` holds, for the states of `backbone`."""
     from safetensors.torch import load_file
 
     weights = load_file(folder / "head.safetensors")
     layers = len(weights["depth"]) if "depth" in weights else None
-    head = Head(hidden, max(1, len(task.labels)), layers=layers)
+    head = unfitted_head(task.kind, task.labels, backbone, layers)
     head.load_state_dict(weights)
     return head.eval()
 

@@ -17,17 +17,17 @@ from espalier_runtime.export import native
 from espalier_runtime.export.head import read_head
 from espalier_runtime.export.onnx import load_onnx
 from espalier_runtime.export.plain import load_merged, load_peft
-from espalier_runtime.export.texts import Texts, paired
+from espalier_runtime.export.texts import Texts
 
 
 class Exported(Protocol):
     """One task's model, ready to predict."""
 
     def outputs(self, texts: Texts) -> Tensor:
-        """Logits (rows, classes) of a classification, values (rows, 1) of a regression."""
+        """What the task's head says of each text (export/texts.py)."""
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
-        """Class names of a classification, values of a regression."""
+        """Class names, values or scores of the pairs, or what is written after each text."""
 
 
 def load(folder: Path | str, task: str | None = None, device: torch.device | None = None) -> Exported:
@@ -57,4 +57,4 @@ class _OfTask:
         return self._adapter.outputs(self._task, texts)
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
-        return self._adapter.task(self._task).named(self.outputs(paired(texts, pairs)))
+        return self._adapter.predict(self._task, texts, pairs)

@@ -37,11 +37,14 @@ def write_merged(adapter: LoadedAdapter, task: str, folder: Path) -> None:
     Raises InputError, naming kinds and sites, where something the task uses cannot be folded.
     """
     backbone = adapter.backbone
+    writes = adapter.task(task).kind == "generation"
+    whole: Any = backbone.language if writes else backbone.model
     with folded(adapter, task):
-        backbone.model.save_pretrained(str(folder))  # type: ignore[operator]
+        whole.save_pretrained(str(folder))
     backbone.tokenizer.save_pretrained(str(folder))
     write_head(folder, adapter, task, "merged")
-    write_text(folder / "README.md", _readme(task, what_it_reads(adapter)))
+    reads = what_it_reads(adapter)
+    write_text(folder / "README.md", _readme_of_writer(task) if writes else _readme(task, reads))
 
 
 @contextmanager
@@ -154,6 +157,21 @@ def _set(module: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
     kept = getattr(module, "bias", None)
     if kept is not None and bias is not None:
         kept.data = bias.to(kept.dtype)
+
+
+def _readme_of_writer(task: str) -> str:
+    return f"""# A language model for the task {task}
+
+A plain transformers model: what Espalier fitted is folded into its weights, and nothing else is needed to run it.
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model, tokenizer = AutoModelForCausalLM.from_pretrained("."), AutoTokenizer.from_pretrained(".")
+```
+
+With the prompts laid as in training: `from espalier_runtime.export.load import load; load(".").predict(["a prompt"])`.
+"""
 
 
 def _readme(task: str, reads: str) -> str:

@@ -17,15 +17,18 @@ from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.kinds import KindSpec, kinds_of
-from espalier_runtime.backbone.heads import Head, Pooling
+from espalier_runtime.backbone.heads import Pooling, unfitted_head
 from espalier_runtime.backbone.load import Backbone, BackboneSpec, load_backbone
 from espalier_runtime.errors import InputError
-from espalier_runtime.export.texts import Texts, batch_of, paired
+from espalier_runtime.export.texts import Texts, batch_of, paired, prompts_of, said
 from espalier_runtime.export.versioned import read_versioned
 from espalier_runtime.records.files import write_atomic, write_json
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate
 from espalier_runtime.structure.structure import Structure, from_record
+from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.tasks.task import TaskKind
+from espalier_runtime.training.generate import write
 from espalier_runtime.training.model import AdaptedModel
 
 _backbone_spec: TypeAdapter[BackboneSpec] = TypeAdapter(BackboneSpec)
@@ -34,15 +37,24 @@ _kind_specs: TypeAdapter[list[KindSpec]] = TypeAdapter(list[KindSpec])
 
 @dataclass(frozen=True)
 class TaskCard:
-    """What a task's outputs mean; `labels` are the class names, empty for regression."""
+    """What a task's outputs mean; `labels` are the class names of a classification, empty for other kinds.
+
+    `max_new_tokens` limits what is written in a generation.
+    """
 
     name: str
-    kind: str
+    kind: TaskKind
     labels: tuple[str, ...]
     metric: str
+    max_new_tokens: int = 0
+
+    @property
+    def room(self) -> int | None:
+        """The tokens that a prompt leaves free; None where texts are no prompts."""
+        return self.max_new_tokens if self.kind == "generation" else None
 
     def named(self, outputs: Tensor) -> list[str] | list[float]:
-        """Class names of logits (rows, classes), or the values (rows, 1) of a regression."""
+        """Class names of logits (rows, classes), or values (rows, 1): a regression's, or a candidate's score."""
         if not self.labels:
             return [float(value) for value in outputs.squeeze(1)]
         return [self.labels[int(index)] for index in outputs.argmax(1)]
@@ -138,9 +150,7 @@ class LoadedAdapter:
 
         What the head of `task` reads, or, for None, those of the last layer.
         """
-        index = 0 if task is None else self.index(task)
-        batch = batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device, index)
-        rows = (self.gates(task) if gates is None else gates).expand(len(self.card.tasks), -1)
+        batch, rows = self._batch(task, texts, None), self._rows(task, gates)
         with torch.no_grad(), self.model.adapters.attached(self.backbone.model):
             return self.model.pooled(batch, rows, mixed=task is not None)
 
@@ -150,13 +160,30 @@ class LoadedAdapter:
         return self.model.mixes
 
     def outputs(self, task: str, texts: Texts, gates: Tensor | None = None) -> Tensor:
-        """Logits (rows, classes) of a classification, values (rows, 1) of a regression; `gates` as in `states`."""
-        with torch.no_grad():
-            return self.model.head(self.index(task)).values(self.states(task, texts, gates))
+        """What the task's head says (export/texts.py) of each text; `gates` as in `states`."""
+        batch, head = self._batch(task, texts, self.task(task).room), self.model.head(self.index(task))
+        with torch.no_grad(), self.model.adapters.attached(self.backbone.model):
+            self.model.open(self._rows(task, gates), batch.task_ids, batch.inputs.layout)
+            return said(head, self.backbone, batch.inputs, self.card.pooling)
 
     def predict(self, task: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[str] | list[float]:
-        """Class names of a classification, values of a regression."""
-        return self.task(task).named(self.outputs(task, paired(texts, pairs)))
+        """Class names, or values: a regression's, or the score of a second text as the choice; or what is written."""
+        room = self.task(task).room
+        if room is None:
+            return self.task(task).named(self.outputs(task, paired(texts, pairs)))
+        prompts = prompts_of(self.backbone.tokenizer, paired(texts, None), self.card.max_length, room)
+        with torch.no_grad(), self.model.adapters.attached(self.backbone.model):
+            ids = torch.full((len(texts),), self.index(task), device=self.backbone.device)
+            self.model.open(self._rows(task, None), ids, None)
+            return write(self.backbone, prompts, room)
+
+    def _batch(self, task: str | None, texts: Texts, room: int | None) -> Batch:
+        index = 0 if task is None else self.index(task)
+        return batch_of(self.backbone.tokenizer, texts, self.card.max_length, self.backbone.device, index, room)
+
+    def _rows(self, task: str | None, gates: Tensor | None) -> Tensor:
+        """(tasks, candidates), the same for all."""
+        return (self.gates(task) if gates is None else gates).expand(len(self.card.tasks), -1)
 
 
 def load(folder: Path | str, backbone: Backbone | None = None, device: torch.device | None = None) -> LoadedAdapter:
@@ -166,7 +193,8 @@ def load(folder: Path | str, backbone: Backbone | None = None, device: torch.dev
     """
     root = Path(folder)
     card = read_card(root)
-    base = load_backbone(card.backbone, device) if backbone is None else backbone
+    writes = any(task.kind == "generation" for task in card.tasks)
+    base = load_backbone(card.backbone, device, language=writes) if backbone is None else backbone
     if base.fingerprint != card.fingerprint:
         raise InputError(
             f"{root}: the adapter was trained on other weights of {base.reference} than those loaded"
@@ -175,10 +203,10 @@ def load(folder: Path | str, backbone: Backbone | None = None, device: torch.dev
         )
     kinds = kinds_of(card.kinds, len(card.tasks))
     structure = from_record(card.structure, base.sites, kinds)
-    pool = AdapterPool(structure.candidates, kinds, 0)
+    adapters = AdapterPool(structure.candidates, kinds, 0)
     layers = base.layers + 1 if card.mixes else None
-    heads = [(task.name, Head(base.hidden, max(1, len(task.labels)), layers=layers)) for task in card.tasks]
-    model = AdaptedModel(base, pool, heads, card.pooling)
+    heads = [(task.name, unfitted_head(task.kind, task.labels, base, layers)) for task in card.tasks]
+    model = AdaptedModel(base, adapters, heads, card.pooling)
     load_weights(root, model)
     return LoadedAdapter(card, base, structure, model.to(base.device).eval())
 
@@ -192,7 +220,7 @@ def read_card(folder: Path) -> AdapterCard:
         fingerprint=data["fingerprint"],
         structure=contract.Structure.model_validate(data["structure"]),
         kinds=_kind_specs.validate_python(data["kinds"]),
-        tasks=[TaskCard(t["name"], t["kind"], tuple(t["labels"]), t["metric"]) for t in data["tasks"]],
+        tasks=[TaskCard(**t | {"labels": tuple(t["labels"])}) for t in data["tasks"]],
         pooling=data["pooling"],
         max_length=data["maxLength"],
         mixes=data.get("mixes", False),

@@ -62,6 +62,11 @@ def write_onnx(adapter: LoadedAdapter, task: str, folder: Path) -> None:
         )
     _needed("onnx", "onnxscript", "onnxruntime")
     card, backbone = adapter.card, adapter.backbone
+    if adapter.task(task).kind == "generation":
+        raise InputError(
+            f'export: "{task}" is a generation, and --to onnx holds models that classify or score',
+            mend="Export it with --to peft, --to merged or --to native.",
+        )
     index = adapter.index(task)
     # What other tasks use is not in the file.
     alone, gates = adapter.model.alone(index, adapter.structure.gates().to(backbone.device))

@@ -66,10 +66,19 @@ def peft_gates(adapter: LoadedAdapter, task: str | None) -> Tensor:
 
 def _readme(adapter: LoadedAdapter, task: str | None, kind: str) -> str:
     config = json.dumps(adapter.backbone.reference)
+    writes = task is not None and adapter.task(task).kind == "generation"
     whose = "all tasks together" if task is None else f"the task {task}"
     head = (
         "It holds every candidate that any task uses, and no head: each task's own adapter has its head."
         if task is None
+        else """The model's own language head stays as it is. With the prompts laid as in training:
+
+```python
+from espalier_runtime.export.load import load
+
+load(".").predict(["a prompt"])
+```"""
+        if writes
         else f"""`head.safetensors` holds the task's head: a linear layer on
 {what_it_reads(adapter)} (`head.json` names its labels). Adapter and head together:
 
@@ -79,6 +88,7 @@ from espalier_runtime.export.load import load
 load(".").predict(["a text"])
 ```"""
     )
+    auto = "AutoModelForCausalLM" if writes else "AutoModel"
     title, learned = {"lora": ("LoRA", "places and ranks"), "ia3": ("(IA)^3", "places")}[kind]
     return f"""# {title} adapter of {whose}
 
@@ -86,9 +96,9 @@ A plain PEFT adapter whose {learned} Espalier learned. The base model is {config
 
 ```python
 from peft import PeftModel
-from transformers import AutoModel
+from transformers import {auto}
 
-model = PeftModel.from_pretrained(AutoModel.from_pretrained({config}), ".")
+model = PeftModel.from_pretrained({auto}.from_pretrained({config}), ".")
 ```
 
 {head}

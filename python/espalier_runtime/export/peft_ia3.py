@@ -13,6 +13,7 @@ from torch import Tensor
 
 from espalier_runtime.adapters.vectors import Vectors
 from espalier_runtime.export.native import LoadedAdapter
+from espalier_runtime.export.peft_model import peft_model_of
 
 
 def write_ia3(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
@@ -20,9 +21,12 @@ def write_ia3(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     from peft import IA3Config
     from safetensors.torch import save_file
 
-    outputs, inputs = task_scales(adapter, task)
+    model = peft_model_of(adapter, task)
+    outputs, inputs = (
+        {f"{model.prefix}{module}": scale for module, scale in scales.items()} for scales in task_scales(adapter, task)
+    )
     config = IA3Config(
-        task_type="FEATURE_EXTRACTION",
+        task_type=model.task_type,
         base_model_name_or_path=adapter.backbone.reference,
         inference_mode=True,
         target_modules=[*outputs, *inputs],

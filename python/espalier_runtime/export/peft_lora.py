@@ -19,6 +19,7 @@ from torch import Tensor
 
 from espalier_runtime.adapters.group import AdapterGroup
 from espalier_runtime.export.native import LoadedAdapter
+from espalier_runtime.export.peft_model import BODY, PeftModelKind, peft_model_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class SiteLora:
 
 def write_lora(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     """Writes PEFT's configuration and weights of the LoRA that `task`, or any task, uses."""
-    write_loras(adapter.backbone.reference, task_loras(adapter, task), folder)
+    write_loras(adapter.backbone.reference, task_loras(adapter, task), folder, peft_model_of(adapter, task))
 
 
-def write_loras(reference: str, sites: Sequence[SiteLora], folder: Path) -> None:
+def write_loras(reference: str, sites: Sequence[SiteLora], folder: Path, model: PeftModelKind = BODY) -> None:
     """Writes PEFT's configuration and weights of a LoRA on the model that `reference` names."""
     from peft import LoraConfig
     from safetensors.torch import save_file
@@ -45,22 +46,22 @@ def write_loras(reference: str, sites: Sequence[SiteLora], folder: Path) -> None
     usual = max(set(ranks), key=ranks.count)
     scale = sites[0].scale
     config = LoraConfig(
-        task_type="FEATURE_EXTRACTION",
+        task_type=model.task_type,
         base_model_name_or_path=reference,
         inference_mode=True,
         r=usual,
         lora_alpha=scale * usual,
         lora_dropout=0.0,
         bias="none",
-        target_modules=[site.module for site in sites],
-        rank_pattern={_exactly(s.module): len(s.down) for s in sites if len(s.down) != usual},
-        alpha_pattern={_exactly(s.module): s.scale * len(s.down) for s in sites if len(s.down) != usual},
+        target_modules=[model.prefix + site.module for site in sites],
+        rank_pattern={_exactly(model.prefix + s.module): len(s.down) for s in sites if len(s.down) != usual},
+        alpha_pattern={_exactly(model.prefix + s.module): s.scale * len(s.down) for s in sites if len(s.down) != usual},
     )
     config.save_pretrained(str(folder))
     weights = {}
     for site in sites:
-        weights[f"base_model.model.{site.module}.lora_A.weight"] = site.down
-        weights[f"base_model.model.{site.module}.lora_B.weight"] = site.up
+        weights[f"base_model.model.{model.prefix}{site.module}.lora_A.weight"] = site.down
+        weights[f"base_model.model.{model.prefix}{site.module}.lora_B.weight"] = site.up
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from espalier_runtime.robustness.chance import random_of
@@ -13,7 +14,8 @@ def noisy_input(corpus: Corpus, ratio: float, vocabulary: int, special: Sequence
     """The corpus in which each token is hit with probability `ratio`; `special` tokens never are.
 
     A hit token is replaced by any other of the `vocabulary`, deleted, or swapped with the next one, a third of the
-    times each. What is hit at a smaller ratio is hit at a larger one too. A row keeps at least one ordinary token.
+    times each. What is hit at a smaller ratio is hit at a larger one too. A row keeps at least one ordinary token. The
+    candidates of a multiple choice are hit alike, and the completion of a prompt, which is no input, is not.
     """
     if ratio == 0:
         return corpus
@@ -31,7 +33,8 @@ def _noisy_row(
     # All of the row's chance is drawn before the ratio is looked at.
     hits, acts = random.random(len(ids)) < ratio, random.integers(0, 3, len(ids))
     others = random.integers(0, len(ordinary), len(ids))
-    plain = [token not in special for token in ids]
+    end = len(ids) if tokens.completion is None else tokens.completion.start
+    plain = [place < end and token not in special for place, token in enumerate(ids)]
     left, gone = sum(plain), set()
     for place in range(len(ids)):
         if not (hits[place] and plain[place]):
@@ -45,6 +48,12 @@ def _noisy_row(
         elif acts[place] == 2 and after < len(ids) and plain[after] and (types is None or types[place] == types[after]):
             ids[place], ids[after] = ids[after], ids[place]
     kept = [place for place in range(len(ids)) if place not in gone]
-    return TokenIds(
-        [ids[place] for place in kept], None if types is None else [types[place] for place in kept], tokens.truncated
+    completion = tokens.completion
+    if completion is not None:
+        completion = dataclasses.replace(completion, start=end - len(gone))
+    return dataclasses.replace(
+        tokens,
+        input_ids=[ids[place] for place in kept],
+        token_type_ids=None if types is None else [types[place] for place in kept],
+        completion=completion,
     )

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, chain
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from espalier_runtime.backbone.inputs import Inputs
 from espalier_runtime.backbone.layout import Packed, Padded
 from espalier_runtime.tasks.batching import micro_batches, training_batches
-from espalier_runtime.tasks.tokenise import TokenIds, truncated_count
+from espalier_runtime.tasks.tokenise import Completion, Sequences, TokenIds, truncated_count
 
 #: Padded batches are drawn from so many batches' rows at once, so that rows of like length can share one.
 WINDOW = 20
@@ -25,13 +26,29 @@ WINDOW = 20
 class Batch:
     """What the backbone reads of some rows; `task_ids` and `labels` (batch,).
 
-    `features` (batch, hidden), where given, are the frozen backbone's pooled states, and the inputs are not needed.
+    Row r has `counts[r]` sequences: one, or, in a multiple choice, one a candidate; they follow each other in the
+    inputs. `completions` are those of the sequences. `features` (sequences, hidden), where given, are the frozen
+    backbone's pooled states, and the inputs are not needed.
     """
 
     inputs: Inputs
     task_ids: Tensor
     labels: Tensor
     features: Tensor | None
+    counts: tuple[int, ...]
+    completions: tuple[Completion | None, ...]
+
+    @property
+    def sequence_tasks(self) -> Tensor:
+        """(sequences,): the task of each sequence."""
+        if len(self.completions) == len(self.counts):
+            return self.task_ids
+        return self.task_ids.repeat_interleave(torch.tensor(self.counts, device=self.task_ids.device))
+
+    def sequences(self, rows: Sequence[int]) -> list[int]:
+        """Where the sequences of these rows of the batch are."""
+        ends = list(accumulate(self.counts))
+        return [place for row in rows for place in range(ends[row] - self.counts[row], ends[row])]
 
 
 class Prefixes(Protocol):
@@ -42,7 +59,7 @@ class Prefixes(Protocol):
 
 
 class Corpus:
-    """Token ids, task and label of every row. `features` (rows, hidden) may be set once they are computed.
+    """Token ids, task and label of every row. `features` (sequences, hidden) may be set once they are computed.
 
     `packed`: the rows of a batch lie one after the other, instead of padded to the longest.
     """
@@ -50,7 +67,7 @@ class Corpus:
     def __init__(
         self,
         task_names: Sequence[str],
-        rows: Sequence[tuple[int, TokenIds, float]],
+        rows: Sequence[tuple[int, Sequences, float]],
         pad_id: int,
         device: torch.device,
         *,
@@ -60,7 +77,8 @@ class Corpus:
         self.task_names = tuple(task_names)
         self.task_ids = [task for task, _, _ in rows]
         self.labels = [label for _, _, label in rows]
-        self.lengths = [len(tokens.input_ids) for _, tokens, _ in rows]
+        self._tokens = [(tokens,) if isinstance(tokens, TokenIds) else tuple(tokens) for _, tokens, _ in rows]
+        self.lengths = _lengths(self._tokens)
         self.features: Tensor | None = None
         self.packed = packed
         # Without padding rows of unlike length cost nothing, and the order is that of an ordinary loop.
@@ -70,7 +88,7 @@ class Corpus:
         self._whole, self._places = self, list(range(len(rows)))
         self._entering: Callable[[Sequence[int]], list[Tensor]] | None = None
         self._start = 0
-        self._tokens = [tokens for _, tokens, _ in rows]
+        self._ends: list[int] | None = None
         self._pad_id = pad_id
         self._device = device
 
@@ -80,7 +98,7 @@ class Corpus:
     @property
     def truncated(self) -> int:
         """How many rows lost tokens to the length limit."""
-        return truncated_count(self._tokens)
+        return sum(truncated_count(tokens) > 0 for tokens in self._tokens)
 
     def name_of(self, row: int) -> str:
         """The row as messages call it: task, and number among the task's rows from 1 on."""
@@ -91,19 +109,35 @@ class Corpus:
         """The rows of the task with this id."""
         return [row for row, owner in enumerate(self.task_ids) if owner == task]
 
+    @property
+    def has_choices(self) -> bool:
+        """Whether a row has several sequences."""
+        return any(len(tokens) > 1 for tokens in self._tokens)
+
+    def row(self, row: int) -> tuple[TokenIds, ...]:
+        """The tokens of a row's sequences."""
+        return self._tokens[row]
+
+    def sequences(self, rows: Sequence[int]) -> list[int]:
+        """Where the sequences of these rows are among those of all rows."""
+        if self._ends is None:
+            self._ends = list(accumulate(len(tokens) for tokens in self._tokens))
+        ends = self._ends
+        return [place for row in rows for place in range(ends[row] - len(self._tokens[row]), ends[row])]
+
     def with_features(self, features: Tensor) -> Corpus:
-        """The same rows, whose batches carry `features` (rows, hidden)."""
+        """The same rows, whose batches carry `features` (sequences, hidden)."""
         other = copy.copy(self)
         other.features = features
         return other
 
     def mapped(self, change: Callable[[int, TokenIds], TokenIds]) -> Corpus:
-        """The corpus with the tokens that `change` makes of each row's number and tokens; nothing of it is kept."""
+        """The corpus with what `change` makes of a row's number and the tokens of each of its sequences, all anew."""
         other = self.uncached()
         vars(other).pop("content", None)
         other._whole, other._places = other, list(range(len(self)))
-        other._tokens = [change(row, tokens) for row, tokens in enumerate(self._tokens)]
-        other.lengths = [len(tokens.input_ids) for tokens in other._tokens]
+        other._tokens = [tuple(change(row, one) for one in tokens) for row, tokens in enumerate(self._tokens)]
+        other.lengths, other._ends = _lengths(other._tokens), None
         return other
 
     def uncached(self) -> Corpus:
@@ -123,7 +157,8 @@ class Corpus:
         other._tokens = [self._tokens[row] for row in kept]
         other._places = [self._places[row] for row in kept]
         vars(other).pop("content", None)
-        other.features = None if self.features is None else self.features[kept]
+        other._ends = None
+        other.features = None if self.features is None else self.features[self.sequences(kept)]
         return other
 
     def padded(self) -> Corpus:
@@ -147,7 +182,7 @@ class Corpus:
     def content(self) -> str:
         """sha256 of every row's tokens, in order."""
         digest = hashlib.sha256()
-        for tokens in self._tokens:
+        for tokens in chain.from_iterable(self._tokens):
             digest.update(f"{tokens.input_ids} {tokens.token_type_ids}\n".encode())
         return digest.hexdigest()
 
@@ -179,9 +214,8 @@ class Corpus:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The rows as one batch."""
-        lengths = [self.lengths[row] for row in rows]
-        layout = (Packed if self.packed else Padded).of(lengths, self._device)
-        tokens = [self._tokens[row] for row in rows]
+        tokens = [tokens for row in rows for tokens in self._tokens[row]]
+        layout = (Packed if self.packed else Padded).of([len(one.input_ids) for one in tokens], self._device)
         ids = layout.lay([torch.tensor(row.input_ids) for row in tokens], self._pad_id)
         types = None
         if tokens[0].token_type_ids is not None:
@@ -197,5 +231,12 @@ class Corpus:
             ),
             task_ids=torch.tensor([self.task_ids[row] for row in rows], device=self._device),
             labels=torch.tensor([self.labels[row] for row in rows], dtype=torch.float64).to(self._device),
-            features=None if self.features is None else self.features[list(rows)],
+            features=None if self.features is None else self.features[self.sequences(rows)],
+            counts=tuple(len(self._tokens[row]) for row in rows),
+            completions=tuple(one.completion for one in tokens),
         )
+
+
+def _lengths(rows: Sequence[Sequence[TokenIds]]) -> list[int]:
+    """The tokens of each row: of a multiple choice those of all candidates, padded to the longest."""
+    return [len(row) * max(len(one.input_ids) for one in row) for row in rows]

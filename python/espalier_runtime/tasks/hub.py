@@ -20,7 +20,7 @@ def read_split(spec: contract.HubTask, split: str) -> list[SourceRow]:
     rows = [SourceRow(f"tasks.{spec.name}: {spec.id} {split} row", i, row) for i, row in enumerate(table, start=1)]
     if not rows:
         raise InputError(f'tasks.{spec.name}: the split "{split}" of "{spec.id}" has no rows', mend="Name another.")
-    return rows if names is None else [_with_class_name(row, label, names) for row in rows]
+    return rows if names is None or spec.kind == "generation" else [_with_class_name(row, label, names) for row in rows]
 
 
 def _with_class_name(row: SourceRow, label: str, names: list[str]) -> SourceRow:

@@ -10,11 +10,13 @@ from typing import TypeVar
 from espalier_runtime import contract
 from espalier_runtime.errors import InputError
 from espalier_runtime.tasks import hub
+from espalier_runtime.tasks.choices import choice_rows
 from espalier_runtime.tasks.files import read_rows
 from espalier_runtime.tasks.labels import check_spread, class_indices, class_names, values
 from espalier_runtime.tasks.metrics import default_metric
+from espalier_runtime.tasks.prompts import prompts
 from espalier_runtime.tasks.rows import DEFAULT_COLUMNS, LabelledText, SourceRow, are_pairs, labelled_texts
-from espalier_runtime.tasks.task import EvaluationSplit, Example, TaskData, fingerprint
+from espalier_runtime.tasks.task import EvaluationSplit, Example, TaskData, TaskKind, fingerprint
 
 TaskSpec = contract.FilesTask | contract.EmbeddedTask | contract.HubTask | contract.RowsTask
 
@@ -33,31 +35,27 @@ def load_task(spec: TaskSpec) -> TaskData:
     mixes pairs and single texts.
     """
     source = _read(spec)
-    train = labelled_texts(source.train, source.columns)
-    evaluation = labelled_texts(source.evaluation, source.columns)
-    pairs = are_pairs([*train, *evaluation])
     labels: tuple[str, ...] = ()
-    train_labels: Sequence[int | float]
-    evaluation_labels: Sequence[int | float]
-    if spec.kind == "classification":
-        labels = class_names(train)
-        train_labels, evaluation_labels = class_indices(train, labels), class_indices(evaluation, labels)
-    else:
-        train_labels, evaluation_labels = values(train), values(evaluation)
-        check_spread(train, train_labels)
-    train_examples = _examples(train, train_labels)
-    evaluation_examples = _examples(evaluation, evaluation_labels)
+    pairs = False
+    match spec.kind:
+        case "generation":
+            train, evaluation = (prompts(rows, source.columns) for rows in (source.train, source.evaluation))
+        case "multipleChoice":
+            train, evaluation = (choice_rows(rows, source.columns) for rows in (source.train, source.evaluation))
+        case _:
+            train, evaluation, labels, pairs = _labelled(source, spec.kind)
     return TaskData(
         name=spec.name,
         kind=spec.kind,
         pairs=pairs,
         labels=labels,
-        train=train_examples,
-        evaluation=evaluation_examples,
+        train=train,
+        evaluation=evaluation,
         evaluation_split=source.evaluation_split,
         metric=spec.metric or default_metric(spec.kind),
         warnings=_warnings(spec.name, train, evaluation, source.evaluation_split),
-        fingerprint=fingerprint(spec.kind, labels, train_examples, evaluation_examples),
+        fingerprint=fingerprint(spec.kind, labels, train, evaluation),
+        max_new_tokens=spec.max_new_tokens,
     )
 
 
@@ -67,6 +65,20 @@ class _Source:
     evaluation: list[SourceRow]
     evaluation_split: EvaluationSplit
     columns: contract.Columns
+
+
+def _labelled(source: _Source, kind: TaskKind) -> tuple[list[Example], list[Example], tuple[str, ...], bool]:
+    """Train and evaluation of a classification or regression, its class names, and whether the rows are pairs."""
+    train = labelled_texts(source.train, source.columns)
+    evaluation = labelled_texts(source.evaluation, source.columns)
+    pairs = are_pairs([*train, *evaluation])
+    if kind == "classification":
+        labels = class_names(train)
+        found = [_examples(rows, class_indices(rows, labels)) for rows in (train, evaluation)]
+        return found[0], found[1], labels, pairs
+    train_values = values(train)
+    check_spread(train, train_values)
+    return _examples(train, train_values), _examples(evaluation, values(evaluation)), (), pairs
 
 
 def _read(spec: TaskSpec) -> _Source:
@@ -107,8 +119,9 @@ def _evaluation_split(name: str, test: T | None, validation: T | None) -> tuple[
     )
 
 
-def _given_rows(rows: Sequence[contract.Row], field: str) -> list[SourceRow]:
-    return [SourceRow(f"{field} row", number, row.model_dump()) for number, row in enumerate(rows, start=1)]
+def _given_rows(rows: Sequence[contract.Row | contract.PromptRow | contract.ChoiceRow], field: str) -> list[SourceRow]:
+    fields = [row.model_dump(exclude_none=True) for row in rows]
+    return [SourceRow(f"{field} row", number, row) for number, row in enumerate(fields, start=1)]
 
 
 def _examples(rows: Sequence[LabelledText], labels: Sequence[int | float]) -> list[Example]:
@@ -116,10 +129,10 @@ def _examples(rows: Sequence[LabelledText], labels: Sequence[int | float]) -> li
 
 
 def _warnings(
-    name: str, train: Sequence[LabelledText], evaluation: Sequence[LabelledText], split: EvaluationSplit
+    name: str, train: Sequence[Example], evaluation: Sequence[Example], split: EvaluationSplit
 ) -> tuple[str, ...]:
-    seen = {(row.text, row.text_pair) for row in train}
-    shared = sum((row.text, row.text_pair) in seen for row in evaluation)
+    seen = {(row.text, row.text_pair, row.choices) for row in train}
+    shared = sum((row.text, row.text_pair, row.choices) in seen for row in evaluation)
     if shared == 0:
         return ()
     return (

@@ -21,14 +21,15 @@ ROUNDING = 1e-12
 
 
 def default_metric(kind: TaskKind) -> str:
-    """Accuracy for classification, Pearson's correlation for regression."""
-    return "accuracy" if kind == "classification" else "pearson"
+    """Accuracy for classification and multiple choice, Pearson's correlation for regression, else exact match."""
+    return {"regression": "pearson", "generation": "exactMatch"}.get(kind, "accuracy")
 
 
 def score(metric: str, labels: ArrayLike, predictions: ArrayLike) -> float:
     """The metric of `predictions` (items,) against `labels` (items,): class indices, or values.
 
-    `accuracy`; `f1`, the mean over the classes seen in labels or predictions; `matthews`; `pearson`; `spearman`.
+    `accuracy`; `f1`, the mean over the classes seen in labels or predictions; `matthews`; `pearson`; `spearman`;
+    `exactMatch` and `rougeL`, whose predictions are the scores of the texts (tasks/written.py).
     Where a correlation or Matthews' coefficient is undefined, because all labels or all predictions are equal, it is
     0: no relation was shown. Raises TrialError at predictions that are not finite.
     """
@@ -51,6 +52,11 @@ def weighted_scores(metric: str, labels: ArrayLike, predictions: ArrayLike, weig
 
 def _accuracy(labels: Array, predictions: Array, weights: Array) -> Array:
     return _shares(weights, (predictions == labels).astype(np.float64))
+
+
+def _mean(labels: Array, predictions: Array, weights: Array) -> Array:  # noqa: ARG001
+    """Of predictions that are scores already, as those of written texts are."""
+    return _shares(weights, predictions)
 
 
 def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
@@ -107,6 +113,8 @@ METRICS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "matthews": _matthews,
     "pearson": _pearson,
     "spearman": _spearman,
+    "exactMatch": _mean,
+    "rougeL": _mean,
 }
 
 

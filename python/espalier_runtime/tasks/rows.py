@@ -12,7 +12,7 @@ from espalier_runtime.errors import InputError
 #: What a label may be before it becomes a class or a value.
 RawLabel = str | int | float | bool
 
-DEFAULT_COLUMNS = contract.Columns(text="text", text_pair="text_pair", label="label")
+DEFAULT_COLUMNS = contract.Columns()
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class LabelledText:
 
 
 def labelled_texts(rows: Sequence[SourceRow], columns: contract.Columns) -> list[LabelledText]:
-    """The rows with text, second text and label read from `columns`.
+    """The rows of a classification or regression: text, second text and label read from `columns`.
 
     Raises InputError at the first row that lacks a text or a label, or where one has the wrong type.
     """
     named_pair = columns.text_pair != DEFAULT_COLUMNS.text_pair
     if named_pair and rows and not any(columns.text_pair in row.fields for row in rows):
-        raise _missing(rows[0], "textPair", columns.text_pair)
+        raise missing(rows[0], "textPair", columns.text_pair)
     return [_labelled_text(row, columns) for row in rows]
 
 
@@ -67,21 +67,22 @@ def are_pairs(rows: Sequence[LabelledText]) -> bool:
 def _labelled_text(row: SourceRow, columns: contract.Columns) -> LabelledText:
     text = row.fields.get(columns.text)
     if text is None:
-        raise _missing(row, "text", columns.text)
+        raise missing(row, "text", columns.text)
     text_pair = row.fields.get(columns.text_pair)
     label = row.fields.get(columns.label)
     if label is None or label == "":
-        raise _missing(row, "label", columns.label)
+        raise missing(row, "label", columns.label)
     if not isinstance(label, str | int | float):
-        raise _wrong_type(row, columns.label, label, "a string, a number, or true or false")
+        raise wrong_type(row, columns.label, label, "a string, a number, or true or false")
     if not isinstance(text, str):
-        raise _wrong_type(row, columns.text, text, "a string")
+        raise wrong_type(row, columns.text, text, "a string")
     if text_pair is not None and not isinstance(text_pair, str):
-        raise _wrong_type(row, columns.text_pair, text_pair, "a string")
+        raise wrong_type(row, columns.text_pair, text_pair, "a string")
     return LabelledText(row, text, text_pair, label)
 
 
-def _missing(row: SourceRow, role: str, column: str) -> InputError:
+def missing(row: SourceRow, role: str, column: str) -> InputError:
+    """The error of a row that lacks the `column` that plays this role."""
     if column in row.fields:
         return InputError(
             f'{row.place} has an empty "{column}"', mend=f'Fill in the "{column}" of this row, or remove the row.'
@@ -95,6 +96,7 @@ def _missing(row: SourceRow, role: str, column: str) -> InputError:
     )
 
 
-def _wrong_type(row: SourceRow, column: str, value: object, allowed: str) -> InputError:
+def wrong_type(row: SourceRow, column: str, value: object, allowed: str) -> InputError:
+    """The error of a row whose `column` holds something else than `allowed`."""
     given = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     return InputError(f'{row.place}: "{column}" is {given}, but must be {allowed}', mend="Correct this row.")

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from espalier_runtime.tasks.task import Example
+from espalier_runtime.tasks.task import Example, TaskKind
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Where the completion of a prompt starts among the tokens, its text, and how many tokens it may have."""
+
+    start: int
+    text: str
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -14,12 +23,73 @@ class TokenIds:
     """The tokens of one example, special tokens included, without padding.
 
     `token_type_ids` has the length of `input_ids`, or is None where the tokeniser gives none. `truncated` says
-    whether tokens were dropped to keep to the limit.
+    whether tokens were dropped to keep to the limit. `completion` is that of a generation's example.
     """
 
     input_ids: list[int]
     token_type_ids: list[int] | None
     truncated: bool
+    completion: Completion | None = None
+
+
+#: The tokens of a row: one sequence, or, of a multiple choice, one a candidate.
+Sequences = TokenIds | Sequence[TokenIds]
+
+
+def encode_task(
+    tokenizer: Any, kind: TaskKind, examples: Sequence[Example], max_length: int, max_new_tokens: int
+) -> list[Sequences]:
+    """The tokens of each example of a task of this kind."""
+    match kind:
+        case "generation":
+            return [*encode_completions(tokenizer, examples, max_length, max_new_tokens)]
+        case "multipleChoice":
+            return [*encode_choices(tokenizer, examples, max_length)]
+        case _:
+            return [*encode(tokenizer, examples, max_length)]
+
+
+def encode_choices(tokenizer: Any, examples: Sequence[Example], max_length: int) -> list[tuple[TokenIds, ...]]:
+    """The text with each of its candidates as a pair."""
+    pairs = [Example(example.text, choice, 0) for example in examples for choice in example.choices]
+    tokens = iter(encode(tokenizer, pairs, max_length))
+    return [tuple(next(tokens) for _ in example.choices) for example in examples]
+
+
+def encode_completions(
+    tokenizer: Any, examples: Sequence[Example], max_length: int, max_new_tokens: int
+) -> list[TokenIds]:
+    """The prompt as `encode_prompt` gives it, then the completion and the end of the text.
+
+    A completion is cut to `max_new_tokens`, a prompt to what `max_length` leaves beside them.
+    """
+    typed = "token_type_ids" in tokenizer.model_input_names
+    encoded = []
+    for example in examples:
+        prompt, shortened = encode_prompt(tokenizer, example.text, max_length - max_new_tokens)
+        answer = tokenizer(example.completion, add_special_tokens=False, verbose=False)["input_ids"]
+        answer = [*answer, tokenizer.eos_token_id]
+        cut = answer[:max_new_tokens]
+        completion = Completion(len(prompt), example.completion or "", max_new_tokens)
+        ids = [*prompt, *cut]
+        encoded.append(
+            TokenIds(ids, [0] * len(ids) if typed else None, shortened or len(cut) < len(answer), completion)
+        )
+    return encoded
+
+
+def encode_prompt(tokenizer: Any, prompt: str, max_length: int) -> tuple[list[int], bool]:
+    """The last `max_length` tokens of a prompt, and whether that leaves any out.
+
+    Where the model has a chat template the prompt is a user's turn, followed by the start of the answer.
+    """
+    if getattr(tokenizer, "chat_template", None):
+        turn = [{"role": "user", "content": prompt}]
+        text = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+        ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    else:
+        ids = tokenizer(prompt, verbose=False)["input_ids"]
+    return ids[-max_length:], len(ids) > max_length
 
 
 def encode(tokenizer: Any, examples: Sequence[Example], max_length: int) -> list[TokenIds]:

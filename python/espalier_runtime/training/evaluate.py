@@ -11,18 +11,33 @@ from torch import Tensor
 
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.metrics import score
+from espalier_runtime.tasks.written import text_scores
+from espalier_runtime.training.generate import completions
 from espalier_runtime.training.model import AdaptedModel
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """`labels` and `predictions` (rows,): class indices, or values; `outputs` (rows, classes) logits, or (rows, 1)."""
+    """`labels` and `predictions` (rows,): class or candidate indices, or values; `outputs` (rows, columns).
+
+    Of a generation `texts` is what the model wrote and `references` what it should have; its predictions are the
+    scores of the texts, its labels 1. `loss` is the objective's mean over the rows.
+    """
 
     task: str
     metric: str
     labels: NDArray[np.float64]
     predictions: NDArray[np.float64]
     outputs: NDArray[np.float32]
+    loss: float
+    texts: tuple[str, ...] | None = None
+    references: tuple[str, ...] | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether the model's outputs are; -inf stands for the candidates that a row lacks."""
+        there = np.isfinite(self.outputs)
+        return bool((there | np.isneginf(self.outputs)).all() and there.any(1).all())
 
     @property
     def score(self) -> float:
@@ -35,22 +50,34 @@ def predict(model: AdaptedModel, corpus: Corpus, gates: Tensor | None, metric: s
 
     Only the task's own adapters run.
     """
-    outputs: Tensor | None = None
-    model, gates = model.alone(corpus.task_ids[0], gates)
+    task = corpus.task_ids[0]
+    objective = model.objective(task)
+    said: list[tuple[list[int], Tensor]] = []
+    texts: list[str] | None = None
+    model, gates = model.alone(task, gates)
     corpus = model.readable(corpus)
     model.eval()
     with torch.no_grad(), model.adapters.attached(model.backbone.model):
         for part in corpus.in_parts(max_tokens):
-            values = model.outputs(corpus.batch(part), gates).float().cpu()
-            if outputs is None:
-                outputs = torch.empty(len(corpus), values.shape[1])
-            outputs[part] = values
-    assert outputs is not None
-    best = outputs.squeeze(1) if outputs.shape[1] == 1 else outputs.argmax(1)
+            said.append((part, model.outputs(corpus.batch(part), gates).float().cpu()))
+        if model.head(task).kind == "generation":
+            texts = completions(model, corpus, gates, max_tokens)
+    outputs = torch.full((len(corpus), max(values.shape[1] for _, values in said)), -torch.inf)
+    for part, values in said:
+        outputs[part, : values.shape[1]] = values
+    labels = torch.tensor(corpus.labels, dtype=torch.float64)
+    predictions = objective.predictions(outputs).double().numpy()
+    references = None
+    if texts is not None:
+        references = [one.completion.text for row in range(len(corpus)) for one in corpus.row(row) if one.completion]
+        predictions = text_scores(metric, references, texts)
     return Predictions(
-        task=corpus.task_names[corpus.task_ids[0]],
+        task=corpus.task_names[task],
         metric=metric,
-        labels=np.asarray(corpus.labels, dtype=np.float64),
-        predictions=best.double().numpy(),
+        labels=labels.numpy(),
+        predictions=predictions,
         outputs=outputs.numpy(),
+        loss=objective.mean_loss(outputs.double(), labels),
+        texts=None if texts is None else tuple(texts),
+        references=None if references is None else tuple(references),
     )

@@ -82,6 +82,8 @@ def train(
     at its end, and where `report` raises. Raises TrialError at a loss that is not finite, with the step and the rows of
     its batch.
     """
+    if not model.trained():  # such as a generation on the backbone as it is
+        return TrainReport()
     corpus = model.readable(corpus)
     aside = set(held_out)
     rows = [row for row in range(len(corpus)) if row not in aside]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime.backbone.depth import pooled_layers
-from espalier_runtime.backbone.heads import Head, Pooling, pool
+from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.backbone.one_token import OneToken, one_token, reading
@@ -17,6 +17,7 @@ from espalier_runtime.tasks.corpus import Batch, Corpus
 from espalier_runtime.training.adaptation import Adaptation
 from espalier_runtime.training.checkpoint import Stateful
 from espalier_runtime.training.execution import Execution
+from espalier_runtime.training.objectives import OBJECTIVES, Objective, Reading
 
 
 class AdaptedModel(nn.Module):
@@ -67,37 +68,55 @@ class AdaptedModel(nn.Module):
             return laid
         return laid.starting_at(lowest)
 
-    def pooled(self, batch: Batch, gates: Tensor | None, *, training: bool = False, mixed: bool = True) -> Tensor:
-        """What the heads read, pooled states (batch, hidden); `gates` (tasks, candidates), None for all open.
+    def objective(self, task: int) -> Objective:
+        """How the rows of the task with this id are trained and judged."""
+        return OBJECTIVES[self.head(task).kind]
+
+    def reading(self, batch: Batch, gates: Tensor | None, *, training: bool = False, mixed: bool = True) -> Reading:
+        """What the adapted backbone makes of the batch; `gates` (tasks, candidates), None for all open.
 
         A batch that carries frozen features needs no backbone: nothing is adapted then. Outside of `training` they are
         computed in float32, as an exported adapter computes them. `mixed` False: the last layer's, whatever heads read.
         """
         if batch.features is not None:
-            return self._mixed(batch.features, batch.task_ids)
-        layout = batch.inputs.layout
-        # A single row holds for all, whatever their number.
-        rows = gates if gates is None or len(gates) == 1 else gates.index_select(0, batch.task_ids)
-        deep = self.mixes and mixed
-        one = None if deep else self._one_token(layout, training)
-        if isinstance(self.adapters, AdapterPool):
-            self.adapters.use(rows, batch.task_ids, layout, frozenset() if one is None else one.modules)
-        else:
-            self.adapters.use(rows, batch.task_ids, layout)
+            return Reading(batch, None, self.pooling, self._mixed(batch.features, batch.sequence_tasks))
+        layout, deep = batch.inputs.layout, self.mixes and mixed
+        one = None if deep else self._one_token(batch, training)
+        self.open(gates, batch.sequence_tasks, layout, frozenset() if one is None else one.modules)
         if deep:
-            return self._mixed(pooled_layers(self.backbone, batch.inputs, self.pooling), batch.task_ids)
+            layers = pooled_layers(self.backbone, batch.inputs, self.pooling)
+            return Reading(batch, None, self.pooling, self._mixed(layers, batch.sequence_tasks))
         states = self._training_states if training else self.backbone.states
         with reading(self.backbone.model, one):
-            return pool(states(batch.inputs), layout, self.pooling)
+            found = states(batch.inputs)
+        return Reading(batch, found.float() if training else found, self.pooling)
 
-    def _one_token(self, layout: Layout, training: bool) -> OneToken | None:
-        """What of the last layer need not run for all tokens."""
+    def open(
+        self, gates: Tensor | None, tasks: Tensor, layout: Layout | None, one_token: frozenset[str] = frozenset()
+    ) -> None:
+        """Sets the gates (tasks, candidates) for sequences of these `tasks` (sequences,), as `layout` lays them.
+
+        `one_token`: the modules that see one token a sequence.
+        """
+        # A single row holds for all, whatever their number.
+        rows = gates if gates is None or len(gates) == 1 else gates.index_select(0, tasks)
+        if isinstance(self.adapters, AdapterPool):
+            self.adapters.use(rows, tasks, layout, one_token)
+        else:
+            self.adapters.use(rows, tasks, layout)
+
+    def pooled(self, batch: Batch, gates: Tensor | None, *, mixed: bool = True) -> Tensor:
+        """What the heads read, pooled states (sequences, hidden); `gates` and `mixed` as in `reading`."""
+        return self.reading(batch, gates, mixed=mixed).pooled(range(len(batch.task_ids)))
+
+    def _one_token(self, batch: Batch, training: bool) -> OneToken | None:
+        """What of the last layer need not run for all tokens, of which a completion reads several."""
         # A checkpointed layer runs again in backward, when the context is over.
         if not self.execution.one_token or (training and self.execution.checkpointing):
             return None
-        if not isinstance(self.adapters, AdapterPool):
+        if not isinstance(self.adapters, AdapterPool) or any(batch.completions):
             return None
-        one = one_token(self.backbone, layout, self.pooling)
+        one = one_token(self.backbone, batch.inputs.layout, self.pooling)
         return one if one is not None and self.adapters.bears(one.modules) else None
 
     @property
@@ -105,24 +124,23 @@ class AdaptedModel(nn.Module):
         """Whether the heads read a mix of all layers."""
         return any(self.head(task).depth is not None for task in range(len(self.heads)))
 
-    def _mixed(self, states: Tensor, task_ids: Tensor) -> Tensor:
-        """What each row's head reads, (batch, hidden)."""
+    def _mixed(self, states: Tensor, tasks: Tensor) -> Tensor:
+        """What the head of each sequence's task (sequences,) reads, (sequences, hidden)."""
         if not self.mixes:
             return states
         each = [self.head(task).layer_shares() for task in range(len(self.heads))]
         shares = torch.stack([entry for entry in each if entry is not None]).to(states.dtype)
-        return torch.einsum("bl,blh->bh", shares.index_select(0, task_ids), states)
+        return torch.einsum("bl,blh->bh", shares.index_select(0, tasks), states)
 
     def losses(self, batch: Batch, gates: Tensor | None) -> Tensor:
-        """One loss a row, (batch,), as the head of the row's task counts it."""
+        """One loss a row, (batch,), as the objective of the row's task counts it."""
         with self.execution.of(self.backbone, self.adapters.lowest_layer):
-            pooled = self.pooled(batch, gates, training=True).float()
-        losses = pooled.new_zeros(pooled.shape[0])
+            found = self.reading(batch, gates, training=True)
+        losses = torch.zeros(len(batch.task_ids), device=batch.task_ids.device)
         for task in sorted(set(batch.task_ids.tolist())):
             rows = (batch.task_ids == task).nonzero().squeeze(1)
-            head = self.head(task)
-            part = head.losses(head(pooled.index_select(0, rows)), batch.labels.index_select(0, rows))
-            losses = losses.index_copy(0, rows, part)
+            part = self.objective(task).losses(self.head(task), found, rows.tolist())
+            losses = losses.index_copy(0, rows, part.to(losses.dtype))
         return losses
 
     def penalty(self) -> Tensor | None:
@@ -143,8 +161,9 @@ class AdaptedModel(nn.Module):
 
     @torch.no_grad()
     def outputs(self, batch: Batch, gates: Tensor | None) -> Tensor:
-        """Logits (batch, classes), or the predicted values (batch, 1); all rows belong to one task."""
-        return self.head(int(batch.task_ids[0])).values(self.pooled(batch, gates))
+        """What the model says to each row, (batch, columns), by the objective of the task that all belong to."""
+        task = int(batch.task_ids[0])
+        return self.objective(task).outputs(self.head(task), self.reading(batch, gates), range(len(batch.task_ids)))
 
     def trained(self) -> list[nn.Parameter]:
         """What the optimiser moves: adapters and heads, never the backbone."""

@@ -68,7 +68,7 @@ def _key(work: Workload, space: contract.Space) -> str:
         "batch": sorted(lengths[row] for row in work.typical_batch),
         "largest": sorted(lengths[row] for row in work.largest_part),
         "parts": work.training.max_tokens,
-        "heads": [head.linear.out_features for _, head in work.heads],
+        "heads": [head.size for _, head in work.heads],
         "headLayers": work.training.head_layers,
         "space": space.model_dump(by_alias=True),
         "device": name,

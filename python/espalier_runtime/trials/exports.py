@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from espalier_runtime import contract
-from espalier_runtime.backbone.load import Backbone, load_backbone
+from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import fresh, native
@@ -35,8 +35,13 @@ ONNX_TOLERANCE = 1e-4
 
 def save_examples(directory: RunDirectory, tasks: Sequence[TaskData]) -> None:
     """Keeps the texts that exports are compared on, so that no export needs the tasks' files again."""
-    texts = {task.name: [(row.text, row.text_pair) for row in task.train[:COMPARED_ROWS]] for task in tasks}
-    write_json(directory.examples, texts)
+    write_json(directory.examples, {task.name: _texts(task) for task in tasks})
+
+
+def _texts(task: TaskData) -> Texts:
+    """Texts of the training split: of a multiple choice each with each of its candidates, of a generation prompts."""
+    rows = task.train[:COMPARED_ROWS]
+    return [(row.text, pair) for row in rows for pair in row.choices or (row.text_pair,)][:COMPARED_ROWS]
 
 
 def export_trial(
@@ -62,7 +67,7 @@ def export_trial(
     if task is not None and task not in names:
         raise InputError(f'task: "{task}" is not a task of this run', mend=f"Use one of: {', '.join(names)}.")
     exported, source = adapter_of(plan, directory, trial)
-    adapter = native.load(source, backbone or load_backbone(plan.backbone))
+    adapter = native.load(source, backbone)
     root = destination or (directory.exports if trial is None else directory.exports / exported)
     examples = examples_of(plan, directory)
     started: list[_Export] = []
@@ -224,6 +229,4 @@ def examples_of(plan: contract.Plan, directory: RunDirectory) -> dict[str, Texts
         kept: dict[str, list[list[str | None]]] = json.loads(directory.examples.read_text())
         return {task: [(str(text), pair) for text, pair in rows] for task, rows in kept.items()}
     # A run of an earlier Espalier kept none.
-    return {
-        task.name: [(row.text, row.text_pair) for row in load_task(task).train[:COMPARED_ROWS]] for task in plan.tasks
-    }
+    return {task.name: _texts(load_task(task)) for task in plan.tasks}

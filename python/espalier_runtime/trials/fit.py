@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from espalier_runtime.backbone.heads import Head
 from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.baselines.target import Target
@@ -16,6 +14,7 @@ from espalier_runtime.search.problem import Found
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.adaptation import Adaptation
 from espalier_runtime.training.checkpoint import Checkpoint
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.execution import execution_of
@@ -57,7 +56,7 @@ def fit_target(
         model.pool.copy_from(searched.pool)
     done = train(
         model,
-        seen_by(prepared, target, prepared.corpus),
+        seen_by(prepared, target.adapters, prepared.corpus),
         FixedGates(target.rows),
         training,
         seed=seed,
@@ -70,9 +69,12 @@ def fit_target(
     return Fitted(target, model, done, [])
 
 
-def seen_by(prepared: Prepared, target: Target, corpus: Corpus) -> Corpus:
-    """Where nothing is adapted, the frozen features stand for the backbone."""
-    return corpus if target.adapters.lowest_layer is not None else corpus.with_features(prepared.features(corpus))
+def seen_by(prepared: Prepared, adapters: Adaptation, corpus: Corpus) -> Corpus:
+    """Where nothing is adapted, the frozen features stand for the backbone; not where a task reads every token."""
+    writes = any(prepared.tasks[task].kind == "generation" for task in set(corpus.task_ids))
+    if writes or adapters.lowest_layer is not None:
+        return corpus
+    return corpus.with_features(prepared.features(corpus))
 
 
 def evaluate(
@@ -84,11 +86,11 @@ def evaluate(
     """
     predictions = []
     for index, task in enumerate(prepared.tasks):
-        corpus = seen_by(prepared, fitted.target, splits[index])
+        corpus = seen_by(prepared, fitted.target.adapters, splits[index])
         rows, max_tokens = fitted.target.rows, prepared.plan.training.max_tokens
         predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens))
         report("evaluate", index + 1, len(prepared.tasks), None)
-    if not all(torch.isfinite(torch.from_numpy(entry.outputs)).all() for entry in predictions):
+    if not all(entry.finite for entry in predictions):
         raise TrialError(f"{trial}: the fitted model gives outputs that are not finite")
     return predictions
 

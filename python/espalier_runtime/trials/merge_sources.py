@@ -74,6 +74,11 @@ def sources_of(runs: Sequence[Given], tasks: Sequence[str], backbone: Backbone |
             adapters[folder] = native.load(folder, base)
         name = task if names.count(task) == 1 else f"{task}-{names[: index + 1].count(task)}"
         source = Source(name, task, trial, given, adapters[folder])
+        if source.adapter.task(task).kind == "generation":
+            raise InputError(
+                f'merge: "{task}" in {root.name}/{trial} is a generation, and none of these can be merged',
+                mend="Leave it out with --task.",
+            )
         if not source.loras:
             kinds = ", ".join(sorted(kinds_of_task(source.adapter, task))) or "nothing"
             raise InputError(

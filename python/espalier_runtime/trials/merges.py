@@ -31,7 +31,7 @@ from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.task import TaskData
-from espalier_runtime.tasks.tokenise import encode
+from espalier_runtime.tasks.tokenise import encode_task
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.trials.exports import TOLERANCE, examples_of
@@ -191,7 +191,7 @@ def _scored(source: Source, check: Callable[[], None]) -> contract.MergedTask:
 def _evaluated(source: Source, data: TaskData) -> Predictions:
     """What the backbone as it now is predicts for the evaluation split."""
     adapter, backbone = source.adapter, source.adapter.backbone
-    ids = encode(backbone.tokenizer, data.evaluation, adapter.card.max_length)
+    ids = encode_task(backbone.tokenizer, data.kind, data.evaluation, adapter.card.max_length, data.max_new_tokens)
     rows = [(0, tokens, float(example.label)) for tokens, example in zip(ids, data.evaluation, strict=True)]
     corpus = Corpus([source.task], rows, backbone.tokenizer.pad_token_id or 0, backbone.device)
     head = [(source.task, adapter.model.head(adapter.index(source.task)))]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.depth import pooled_layers
-from espalier_runtime.backbone.heads import Head, balanced, pool
+from espalier_runtime.backbone.heads import Head, balanced, pool, unfitted_head
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.robustness.training_data import perturbed
@@ -26,7 +26,7 @@ from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.sealed import SealedSplits
 from espalier_runtime.tasks.task import Example, TaskData
-from espalier_runtime.tasks.tokenise import TokenIds, encode
+from espalier_runtime.tasks.tokenise import Sequences, encode_task
 from espalier_runtime.training.execution import check_execution
 from espalier_runtime.training.prefix_cache import PrefixCache
 from espalier_runtime.trials.calibrate import Workload
@@ -71,13 +71,13 @@ class Prepared:
         return dataclasses.replace(self, plan=self.plan.model_copy(update={"training": training}))
 
     def features(self, corpus: Corpus) -> Tensor:
-        """Pooled states (rows, hidden) of the frozen, unadapted backbone; computed once for each corpus."""
+        """Pooled states (sequences, hidden) of the frozen, unadapted backbone; computed once for each corpus."""
         key = id(corpus)
         if key not in self._features:
             training = self.plan.training
             self._features[key] = (
                 frozen_features(self.backbone, corpus, training)
-                if self.cache is None
+                if self.cache is None or corpus.has_choices
                 else self.cache.features(corpus, training.pooling)
             )
         return self._features[key]
@@ -103,6 +103,9 @@ class Prepared:
 
     def _head(self, task: TaskData, index: int) -> Head:
         values = torch.tensor([self.corpus.labels[row] for row in self.corpus.of_task(index)])
+        layers = mixed_layers(self.plan.training, self.backbone)
+        if task.kind in ("generation", "multipleChoice"):
+            return unfitted_head(task.kind, task.labels, self.backbone, layers)
         if task.kind == "classification":
             training = self.plan.training
             weights = balanced(values.long(), len(task.labels)) if training.class_weights == "balanced" else None
@@ -111,21 +114,25 @@ class Prepared:
                 len(task.labels),
                 class_weights=weights,
                 label_smoothing=training.label_smoothing,
-                layers=mixed_layers(self.plan.training, self.backbone),
+                layers=layers,
             )
         location, scale = float(values.mean()), float(values.std().clamp_min(1e-8))
-        layers = mixed_layers(self.plan.training, self.backbone)
         return Head(self.backbone.hidden, 1, location, scale, layers=layers)
 
     def _fit_probes(self, aside: set[int]) -> list[Head]:
-        features = self.features(self.corpus)
         heads = []
         for index, task in enumerate(self.tasks):
-            rows = [row for row in self.corpus.of_task(index) if row not in aside]
             head = self._head(task, index)
-            labels = torch.tensor([self.corpus.labels[row] for row in rows])
-            head.start_from_probe(features[rows], labels, task.kind)
             heads.append(head)
+            if task.kind == "generation":
+                continue
+            rows = [row for row in self.corpus.of_task(index) if row not in aside]
+            labels = torch.tensor([self.corpus.labels[row] for row in rows])
+            features = self.features(self.corpus)[self.corpus.sequences(rows)]
+            if task.kind == "multipleChoice":
+                head.start_from_choices(features, [len(self.corpus.row(row)) for row in rows], labels)
+            else:
+                head.start_from_probe(features, labels, task.kind)
         return heads
 
 
@@ -139,7 +146,8 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
     if plan.training.threads is not None:
         torch.set_num_threads(plan.training.threads)
     tasks = tuple(perturbed(load_task(task), plan.training.perturbation) for task in plan.tasks)
-    backbone = load_backbone(plan.backbone, device)
+    written = [task for task in tasks if task.kind == "generation"]
+    backbone = load_backbone(plan.backbone, device, language=bool(written))
     if backbone.tokenizer is None:
         raise InputError(
             f"backbone: {backbone.reference} ({backbone.family}) reads images, but every task is text",
@@ -147,6 +155,8 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
         )
     whole = build_space(plan.space, backbone.sites, len(tasks))
     _check_length(plan.training, backbone)
+    for task in written:
+        _check_generation(task, backbone, plan.training)
     speed = plan.training.speed
     # A head that mixes layers reads what the frozen ones give, too, and not the last of it alone.
     kept = speed.cache.enabled and plan.training.head_layers == "last"
@@ -192,7 +202,7 @@ def _unfitted_heads(
     tasks: Sequence[TaskData], backbone: Backbone, training: contract.Training
 ) -> list[tuple[str, Head]]:
     layers = mixed_layers(training, backbone)
-    return [(task.name, Head(backbone.hidden, max(1, len(task.labels)), layers=layers)) for task in tasks]
+    return [(task.name, unfitted_head(task.kind, task.labels, backbone, layers)) for task in tasks]
 
 
 def _reach(whole: Space, space: Space, limits: Limits) -> list[str]:
@@ -219,17 +229,17 @@ def choose_device(training: contract.Training) -> torch.device:
 
 
 def frozen_features(backbone: Backbone, corpus: Corpus, training: contract.Training) -> Tensor:
-    """Pooled states of the unadapted backbone, (rows, hidden), or of every layer where heads mix them."""
-    layers = mixed_layers(training, backbone)
+    """Pooled states of the unadapted backbone, (sequences, hidden), or (sequences, layers, hidden) for mixing heads."""
+    count, layers = len(corpus.sequences(range(len(corpus)))), mixed_layers(training, backbone)
     shape = (backbone.hidden,) if layers is None else (layers, backbone.hidden)
-    features = torch.empty(len(corpus), *shape, device=backbone.device)
+    features = torch.empty(count, *shape, device=backbone.device)
     with torch.no_grad():
         for rows in corpus.in_parts(training.max_tokens):
-            inputs = corpus.batch(rows).inputs
+            inputs, places = corpus.batch(rows).inputs, corpus.sequences(rows)
             if layers is None:
-                features[rows] = pool(backbone.states(inputs), inputs.layout, training.pooling)
+                features[places] = pool(backbone.states(inputs), inputs.layout, training.pooling)
             else:
-                features[rows] = pooled_layers(backbone, inputs, training.pooling)
+                features[places] = pooled_layers(backbone, inputs, training.pooling)
     return features
 
 
@@ -240,13 +250,15 @@ def _encode(
     packed = training.speed.packed and backbone.packs
     names = [task.name for task in tasks]
 
-    def rows(index: int, examples: Sequence[Example]) -> list[tuple[int, TokenIds, float]]:
-        ids = encode(backbone.tokenizer, examples, training.max_length)
+    def rows(index: int, examples: Sequence[Example]) -> list[tuple[int, Sequences, float]]:
+        task = tasks[index]
+        ids = encode_task(backbone.tokenizer, task.kind, examples, training.max_length, task.max_new_tokens)
         return [(index, tokens, float(example.label)) for tokens, example in zip(ids, examples, strict=True)]
 
-    def corpus(of: Sequence[tuple[int, TokenIds, float]]) -> Corpus:
+    def corpus(of: Sequence[tuple[int, Sequences, float]]) -> Corpus:
         made = Corpus(names, of, pad, backbone.device, packed=packed)
-        made.cache = cache
+        # It keeps one sequence a row.
+        made.cache = None if made.has_choices else cache
         return made
 
     train = [row for index, task in enumerate(tasks) for row in rows(index, task.train)]
@@ -262,6 +274,28 @@ def _check_length(training: contract.Training, backbone: Backbone) -> None:
             f"training.maxLength: {training.max_length} is more than the {positions - reserved} tokens that"
             f" {backbone.reference} can read",
             mend=f"Set it to {positions - reserved} or less.",
+        )
+
+
+def _check_generation(task: TaskData, backbone: Backbone, training: contract.Training) -> None:
+    if backbone.language is None:
+        what = "saved without its language head" if backbone.form.causal else "an encoder, which writes no text"
+        raise InputError(
+            f'tasks.{task.name}.kind: "generation" needs a decoder with a language head, but {backbone.reference}'
+            f" ({backbone.family}) is {what}",
+            mend="Use a causal language model, such as model.smolLM2(), or a task of another kind.",
+        )
+    if training.head_layers == "mixed":
+        raise InputError(
+            f'training.headLayers: "mixed" is for heads that Espalier trains, and that of tasks.{task.name}, a'
+            ' "generation", is the model\'s own, which reads the last layer; "last" is allowed',
+            mend='Use "last", or leave training.headLayers out.',
+        )
+    if task.max_new_tokens >= training.max_length:
+        raise InputError(
+            f"tasks.{task.name}.maxNewTokens: {task.max_new_tokens} leaves no room for a prompt in the"
+            f" {training.max_length} tokens of training.maxLength",
+            mend="Raise training.maxLength, or lower maxNewTokens.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from espalier_runtime import contract
@@ -127,7 +128,10 @@ def _card(prepared: Prepared, structure: contract.Structure) -> native.AdapterCa
         fingerprint=prepared.backbone.fingerprint,
         structure=structure,
         kinds=prepared.plan.space.kinds,
-        tasks=[native.TaskCard(task.name, task.kind, task.labels, task.metric) for task in prepared.tasks],
+        tasks=[
+            native.TaskCard(task.name, task.kind, task.labels, task.metric, task.max_new_tokens)
+            for task in prepared.tasks
+        ],
         pooling=prepared.plan.training.pooling,
         max_length=prepared.plan.training.max_length,
         mixes=prepared.plan.training.head_layers == "mixed",
@@ -135,12 +139,15 @@ def _card(prepared: Prepared, structure: contract.Structure) -> native.AdapterCa
 
 
 def _prediction_columns(predictions: list[Predictions]) -> dict[str, list[object]]:
-    columns: dict[str, list[object]] = {"task": [], "row": [], "label": [], "prediction": [], "outputs": []}
+    columns: dict[str, list[object]] = {name: [] for name in contract.PredictionTable.model_fields}
     for entry in predictions:
         count = len(entry.labels)
         columns["task"] += [entry.task] * count
         columns["row"] += list(range(count))
         columns["label"] += entry.labels.tolist()
         columns["prediction"] += entry.predictions.tolist()
-        columns["outputs"] += entry.outputs.tolist()
+        # A row of a multiple choice has as many as it has candidates.
+        columns["outputs"] += [[value for value in row if value != -math.inf] for row in entry.outputs.tolist()]
+        columns["text"] += entry.texts or [None] * count
+        columns["reference"] += entry.references or [None] * count
     return columns

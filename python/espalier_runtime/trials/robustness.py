@@ -22,6 +22,7 @@ from espalier_runtime.robustness.weight import noisy_weights
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.model import AdaptedModel
+from espalier_runtime.trials.fit import seen_by
 from espalier_runtime.trials.fitted import FittedTrial, load_fitted
 from espalier_runtime.trials.prepare import Prepared
 
@@ -165,8 +166,8 @@ class _Bench:
 
     def _score(self, fitted: FittedTrial, task: int, corpus: Corpus) -> float:
         # As the trial evaluated it: where nothing is adapted, the frozen features stand for the backbone.
-        if fitted.model.adapters.lowest_layer is None and any(corpus is split for split in self._splits):
-            corpus = corpus.with_features(self._prepared.features(corpus))
+        if any(corpus is split for split in self._splits):
+            corpus = seen_by(self._prepared, fitted.model.adapters, corpus)
         return scored(self._prepared, fitted, task, corpus).score
 
 

@@ -69,7 +69,7 @@ def _key(plan: contract.Plan, lock: Lock, trial: contract.Trial) -> str:
         "lock": {name: lock.get(name) for name in SAME_LOCK},
         "version": lock["host"].get("espalier"),
         "content": {name: lock["hashes"][name] for name in ("model", "data")},
-        "tasks": [[task.name, task.kind, task.metric] for task in plan.tasks],
+        "tasks": [[task.name, task.kind, task.metric, task.max_new_tokens] for task in plan.tasks],
         # The sweep runs at the plan's first seed.
         "tuned": plan.seeds[0] if plan.tune is not None else None,
         "method": _method(plan, trial).model_dump(by_alias=True),

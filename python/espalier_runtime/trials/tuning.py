@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
@@ -107,7 +106,7 @@ def _tried(
         found, target = start_of(at_rate, trial, method, held_out, report, checkpoint)
         fitted = fit_target(at_rate, found, target, method, seed, held_out, report, checkpoint.of("fit"))
         predictions = []
-        corpus = seen_by(at_rate, target, at_rate.corpus)
+        corpus = seen_by(at_rate, target.adapters, at_rate.corpus)
         for index, task in enumerate(prepared.tasks):
             mine = set(corpus.of_task(index)) & set(held_out)
             part = corpus.without([row for row in range(len(corpus)) if row not in mine])
@@ -119,15 +118,8 @@ def _tried(
 
 
 def _mean_loss(predictions: Sequence[Predictions]) -> float:
-    """The tasks' mean of cross-entropy, or of the squared error in variances of the labels."""
-    losses = []
-    for entry in predictions:
-        outputs, labels = torch.from_numpy(entry.outputs).double(), torch.from_numpy(entry.labels)
-        if outputs.shape[1] == 1:
-            losses.append(float((outputs.squeeze(1) - labels).square().mean() / labels.var().clamp_min(1e-12)))
-        else:
-            losses.append(float(functional.cross_entropy(outputs, labels.long())))
-    return float(np.mean(losses))
+    """The tasks' mean of what their objectives say."""
+    return float(np.mean([entry.loss for entry in predictions]))
 
 
 def _part(report: StageReport, place: int, count: int) -> StageReport:

@@ -40,7 +40,7 @@ def test_peft_reads_what_was_written(family: str, tmp_path: Path) -> None:
         ours = states(backbone)
     gates = torch.tensor([row])
     object.__setattr__(adapter, "gates", lambda task: gates)
-    write_ia3(adapter, "task", tmp_path)
+    write_ia3(adapter, None, tmp_path)
     PeftModel.from_pretrained(backbone.model, str(tmp_path)).eval()
     with torch.no_grad():
         theirs = states(backbone)

@@ -23,7 +23,7 @@ from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Corpus
-from espalier_runtime.tasks.tokenise import TokenIds
+from espalier_runtime.tasks.tokenise import Completion, TokenIds
 from espalier_runtime.training.loop import train
 from espalier_runtime.training.model import AdaptedModel
 
@@ -38,6 +38,27 @@ def rows_of(given: Corpus) -> list[TokenIds]:
 
 def sentence(*ids: int, types: list[int] | None = None) -> Corpus:
     return Corpus(["task0"], [(0, TokenIds(list(ids), types, False), 0.0)], 0, torch.device("cpu"))
+
+
+def test_input_noise_hits_a_prompt_and_leaves_its_completion() -> None:
+    prompt, completion = list(range(3, 63)), [70, 71, 72]
+    tokens = TokenIds([*prompt, *completion], None, False, Completion(len(prompt), "text", 5))
+    given = Corpus(["task0"], [(0, tokens, 1.0)], 0, torch.device("cpu"))
+    (found,) = noisy_input(given, 0.9, 60, SPECIAL, seed=0).row(0)
+    assert found.completion is not None
+    assert found.completion.start < len(prompt)
+    assert found.input_ids[found.completion.start :] == completion
+    assert found.input_ids[: found.completion.start] != prompt
+
+
+def test_input_noise_hits_every_candidate_of_a_row_alike() -> None:
+    row = tuple(TokenIds([1, *range(5, 25), last], None, False) for last in (30, 31))
+    given = Corpus(["task0"], [(0, row, 1.0), (0, row[:1] * 3, 0.0)], 0, torch.device("cpu"))
+    found = noisy_input(given, 0.3, 60, (*SPECIAL, 30, 31), seed=0)
+    first, second = found.row(0)
+    assert first.input_ids[:-1] == second.input_ids[:-1] != row[0].input_ids[:-1]
+    assert found.sequences([0, 1]) == [0, 1, 2, 3, 4]
+    assert found.lengths[0] == 2 * len(first.input_ids)
 
 
 def pool_of(given: SearchProblem) -> AdapterPool:

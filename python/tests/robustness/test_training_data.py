@@ -56,3 +56,21 @@ def test_an_experiment_perturbs_training_rows_and_no_others() -> None:
         assert found.evaluation == task.evaluation
         assert perturbed(task, contract.DataPerturbation(data=data, ratio=0.0)) is task
     assert perturbed(task, None) is task
+
+
+def test_a_multiple_choices_flipped_label_is_another_of_its_candidates() -> None:
+    rows = [
+        Example("text", None, number % count, choices=("a", "b", "c", "d")[:count])
+        for number in range(40)
+        for count in (2, 4)
+    ]
+    for row, found in zip(rows, flip_labels(rows, 0, 1.0, seed=0), strict=True):
+        assert found.label in set(range(len(row.choices))) - {row.label}
+
+
+def test_a_generations_flipped_completion_is_another_rows() -> None:
+    rows = [Example(f"prompt {number}", None, 1, completion=f"answer {number}") for number in range(50)]
+    found = flip_labels(rows, 0, 1.0, seed=0)
+    assert [(row.text, row.label) for row in found] == [(row.text, row.label) for row in rows]
+    assert {row.completion for row in found} <= {row.completion for row in rows}
+    assert sum(a.completion == b.completion for a, b in zip(found, rows, strict=True)) < 5

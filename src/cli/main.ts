@@ -74,7 +74,7 @@ command(
   .addOption(runsFolder())
   .addHelpText(
     "after",
-    "\nRuns on other backbones, evaluation rows or metrics, or without a seed in common,\nare refused; what else differs is listed.",
+    "\nRuns on other backbones, evaluation rows or metrics, or with no seed in common,\nare refused; what else differs is listed.",
   )
   .action(
     carried(async (options, given, against) =>

@@ -32,6 +32,8 @@ def trial(run: Path, method: str, seed: int, rate: float, labels: np.ndarray = L
         columns["label"] += labels.astype(float).tolist()
         columns["prediction"] += predicted.astype(float).tolist()
         columns["outputs"] += [[0.0]] * labels.size
+        columns["text"] += [None] * labels.size
+        columns["reference"] += [None] * labels.size
     write_table(folder / "predictions.parquet", contract.PredictionTable, columns)
     record = failed_result(contract.Trial(id=folder.name, method=method, draw=0, seed=seed), "none")
     done = record.model_copy(update={"status": "done", "error": None})

@@ -1,10 +1,9 @@
 /** espalier cache: what the frozen layers gave for which rows, kept so that nothing computes it again. */
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import Table from "cli-table3";
 import { z } from "zod";
 import { espalierHome } from "../provision/home.js";
-import { plainLines } from "../report/plain-lines.js";
+import { plainTable } from "../report/plain-table.js";
 import { type CommonOptions, print, printJson, say } from "./output.js";
 
 export interface CacheOptions extends CommonOptions {
@@ -100,33 +99,16 @@ async function removeEntry(entry: string): Promise<void> {
 }
 
 function table(entries: readonly Entry[]): string {
-  const made = new Table({
-    head: ["backbone", "tasks", "states", "type", "rows", "size", "last used"],
-    chars: plainLines,
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: ["left", "left", "left", "left", "right", "right", "left"],
-  });
-  for (const { card, bytes, used } of entries) {
-    const when = used.toISOString().slice(0, 16).replace("T", " ");
-    made.push(
-      card === undefined
-        ? ["damaged", "", "", "", "", mebibytes(bytes), when]
-        : [
-            path.basename(card.backbone),
-            card.tasks.join(", "),
-            card.place,
-            card.type,
-            card.rows.toLocaleString("en"),
-            mebibytes(bytes),
-            when,
-          ],
-    );
-  }
-  return made
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const head = ["backbone", "tasks", "states", "type", "rows", "size", "last used"];
+  const align = ["left", "left", "left", "left", "right", "right", "left"] as const;
+  return plainTable(head, align, entries.map(line));
+}
+
+function line({ card, bytes, used }: Entry): string[] {
+  const when = used.toISOString().slice(0, 16).replace("T", " ");
+  if (card === undefined) return ["damaged", "", "", "", "", mebibytes(bytes), when];
+  const { backbone, tasks, place, type, rows } = card;
+  return [path.basename(backbone), tasks.join(", "), place, type, rows.toLocaleString("en"), mebibytes(bytes), when];
 }
 
 function mebibytes(bytes: number): string {

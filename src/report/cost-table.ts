@@ -1,8 +1,7 @@
 /** What a training step of each method's structure costs, predicted beside measured, in at most 80 columns. */
-import Table from "cli-table3";
 import type { ResultRow, RunRecord } from "../experiment/records.js";
 import { short } from "./numbers.js";
-import { plainLines } from "./plain-lines.js";
+import { plainTable } from "./plain-table.js";
 
 const titles = ["a step of", "params", "lowest layer", "ms", "of full", "MiB"];
 
@@ -11,18 +10,12 @@ export function costTable({ rows, fullStepMs }: Pick<RunRecord, "rows" | "fullSt
   // All tasks share a step, so that one task's rows tell all.
   const shown = rows.filter((row) => row.task === rows[0]?.task && row.stepMs.predicted !== null);
   if (shown.length === 0) return undefined;
-  const table = new Table({
-    head: titles,
-    chars: plainLines,
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: ["left", "right", "right", "right", "right", "right"],
-  });
-  for (const row of shown) table.push(line(row, fullStepMs));
-  return table
-    .toString()
-    .split("\n")
-    .map((text) => text.trimEnd())
-    .join("\n");
+  const align = ["left", "right", "right", "right", "right", "right"] as const;
+  return plainTable(
+    titles,
+    align,
+    shown.map((row) => line(row, fullStepMs)),
+  );
 }
 
 function line(row: ResultRow, fullStepMs: number | null): string[] {

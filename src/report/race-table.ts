@@ -1,8 +1,7 @@
 /** How a race went, round by round, in at most 80 columns. */
-import Table from "cli-table3";
 import type { Race } from "../experiment/records.js";
 import { short, toNumber } from "./numbers.js";
-import { plainLines } from "./plain-lines.js";
+import { plainTable } from "./plain-table.js";
 
 type Round = Race["rounds"][number];
 
@@ -10,20 +9,9 @@ type Round = Race["rounds"][number];
 export function raceTable(trial: string, { rounds, fits, limit, heldOut }: Race): string {
   const cost = `${fits.toFixed(1)} of ${limit} fits, decided on ${heldOut} rows of train`;
   if (rounds.length === 0) return `race of ${trial}: one entrant, no round`;
-  const table = new Table({
-    head: ["round", "of", "steps", "entrant", "rate", "params", "loss", "behind"],
-    chars: plainLines,
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: ["right", "right", "right", "left", "right", "right", "right", "left"],
-  });
-  rounds.forEach((round, index) => {
-    table.push(...lines(round, index));
-  });
-  const text = table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd());
-  return [`race of ${trial}: ${cost}`, ...text].join("\n");
+  const head = ["round", "of", "steps", "entrant", "rate", "params", "loss", "behind"];
+  const align = ["right", "right", "right", "left", "right", "right", "right", "left"] as const;
+  return `race of ${trial}: ${cost}\n${plainTable(head, align, rounds.flatMap(lines))}`;
 }
 
 function lines(round: Round, index: number): string[][] {

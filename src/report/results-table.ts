@@ -1,10 +1,9 @@
 /** The table of a run: one part a task, one line a method, in at most 80 columns. */
-import Table from "cli-table3";
 import type { Comparison, ResultRow, RunRecord } from "../experiment/records.js";
 import { duration, percent, points, short, toNumber } from "./numbers.js";
 import { markedMethod, overBudgetNotes } from "./over-budget.js";
 import type { Paint } from "./paint.js";
-import { plainLines } from "./plain-lines.js";
+import { plainTable } from "./plain-table.js";
 
 const titles = ["method", "score", "95% interval", "params", "step", "time", "answer against it"];
 
@@ -18,27 +17,16 @@ function taskTable(task: string, record: Pick<RunRecord, "rows" | "comparisons">
   const rows = record.rows.filter((row) => row.task === task);
   const [answer] = rows;
   if (answer === undefined) return "";
-  const table = new Table({
-    head: titles,
-    chars: plainLines,
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: ["left", "right", "right", "right", "right", "right", "left"],
-  });
-  for (const row of rows) {
+  const align = ["left", "right", "right", "right", "right", "right", "left"] as const;
+  const lines = rows.map((row) => {
     const comparison = record.comparisons.find((entry) => entry.task === task && entry.b === row.method);
-    table.push(line(row, row === answer, comparison, paint));
-  }
+    return line(row, row === answer, comparison, paint);
+  });
   // A method that failed at some seeds has fewer than its rivals.
   const count = Math.max(...rows.map((row) => row.seeds));
   const seeds = `${count} ${count === 1 ? "seed" : "seeds"}`;
   const title = `${paint.bold(task)}  ${answer.metric} x 100 on ${answer.split}, ${seeds}`;
-  return [
-    title,
-    ...table
-      .toString()
-      .split("\n")
-      .map((text) => text.trimEnd()),
-  ].join("\n");
+  return `${title}\n${plainTable(titles, align, lines)}`;
 }
 
 function line(row: ResultRow, isAnswer: boolean, comparison: Comparison | undefined, paint: Paint): string[] {

@@ -1,9 +1,8 @@
 /** The robustness card in the terminal: a table for each task and perturbation, in at most 80 columns. */
-import Table from "cli-table3";
 import type { Robustness, RobustnessCurve } from "../experiment/records.js";
 import { points, toNumber } from "./numbers.js";
 import type { Paint } from "./paint.js";
-import { plainLines } from "./plain-lines.js";
+import { plainTable } from "./plain-table.js";
 
 /** A curve as a line of its numbers, and below them what rounding does. */
 export function robustnessTables({ curves, rounding, ratios }: Robustness, paint: Paint): string[] {
@@ -62,20 +61,8 @@ export function ratioLabel(ratio: number): string {
 }
 
 function tableOf(title: string, head: string[], rows: string[][]): string {
-  const table = new Table({
-    head,
-    chars: plainLines,
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: head.map((_, column) => (column === 0 ? "left" : "right")),
-  });
-  table.push(...rows);
-  return [
-    title,
-    ...table
-      .toString()
-      .split("\n")
-      .map((line) => line.trimEnd()),
-  ].join("\n");
+  const align = head.map((_, column) => (column === 0 ? "left" : "right"));
+  return `${title}\n${plainTable(head, align, rows)}`;
 }
 
 function seeds(entries: readonly { seeds: number }[]): string {

@@ -75,15 +75,20 @@ const learnedGateFields = {
     .describe("what is expected of the logits beside the loss; null, like a strength of 0: nothing"),
 };
 
+/** What the searches share that spend the budget exactly. */
+const annealedFields = {
+  temperature: z
+    .tuple([z.number().positive(), z.number().positive()])
+    .default([1, 0.25])
+    .describe("tau at the first and at the last step"),
+  budgetReached: share.default(0.6).describe("share of the steps after which B(step) has come down to the budget"),
+};
+
 export const BudgetedMethodSchema = z
   .strictObject({
     method: z.literal("budgeted"),
     ...learnedGateFields,
-    temperature: z
-      .tuple([z.number().positive(), z.number().positive()])
-      .default([1, 0.25])
-      .describe("tau at the first and at the last step"),
-    budgetReached: share.default(0.6).describe("share of the steps after which B(step) has come down to the budget"),
+    ...annealedFields,
     noise: z.boolean().default(true).describe("false: z = p instead of a Bernoulli draw"),
   })
   .meta({ id: "BudgetedMethod" });
@@ -126,14 +131,6 @@ export const SoraMethodSchema = z
     budgetReached: share.default(0.6).describe("share of the steps after which the open gates cost the budget"),
   })
   .meta({ id: "SoraMethod" });
-/** What the searches share that spend the budget exactly with gates from fewer numbers than candidates. */
-const annealedFields = {
-  temperature: z
-    .tuple([z.number().positive(), z.number().positive()])
-    .default([1, 0.25])
-    .describe("tau at the first and at the last step"),
-  budgetReached: share.default(0.6).describe("share of the steps after which B(step) has come down to the budget"),
-};
 export const LearnableRankMethodSchema = z
   .strictObject({
     method: z.literal("learnableRank"),
@@ -212,21 +209,20 @@ export const RandomMethodSchema = z
     draws: z.int().min(1).max(100).default(3).describe("random structures in all, shared out over the seeds"),
   })
   .meta({ id: "RandomMethod" });
+const searches = [
+  BudgetedMethodSchema,
+  PaperMethodSchema,
+  ImportanceMethodSchema,
+  SaliencyMethodSchema,
+  FisherMethodSchema,
+  EvaMethodSchema,
+  SoraMethodSchema,
+  LearnableRankMethodSchema,
+] as const;
+const fixedStructures = [UniformMethodSchema, TopLayersMethodSchema, RandomMethodSchema] as const;
 /** What can propose a structure to a race. */
 export const ProposalSchema = z
-  .discriminatedUnion("method", [
-    BudgetedMethodSchema,
-    PaperMethodSchema,
-    ImportanceMethodSchema,
-    SaliencyMethodSchema,
-    FisherMethodSchema,
-    EvaMethodSchema,
-    SoraMethodSchema,
-    LearnableRankMethodSchema,
-    UniformMethodSchema,
-    TopLayersMethodSchema,
-    RandomMethodSchema,
-  ])
+  .discriminatedUnion("method", [...searches, ...fixedStructures])
   .meta({ id: "Proposal" });
 export const RaceMethodSchema = z
   .strictObject({
@@ -268,20 +264,11 @@ export const SeparateMethodSchema = z
 export const HeadMethodSchema = z.strictObject({ method: z.literal("head"), ...methodName }).meta({ id: "HeadMethod" });
 export const MethodSchema = z
   .discriminatedUnion("method", [
-    BudgetedMethodSchema,
-    PaperMethodSchema,
-    ImportanceMethodSchema,
-    SaliencyMethodSchema,
-    FisherMethodSchema,
-    EvaMethodSchema,
-    SoraMethodSchema,
-    LearnableRankMethodSchema,
+    ...searches,
     TamsMethodSchema,
     FromMethodSchema,
     RaceMethodSchema,
-    UniformMethodSchema,
-    TopLayersMethodSchema,
-    RandomMethodSchema,
+    ...fixedStructures,
     SeparateMethodSchema,
     HeadMethodSchema,
     ...baselineSchemas,

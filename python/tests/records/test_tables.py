@@ -28,11 +28,20 @@ TABLES = [contract.ResultTable, contract.ComparisonTable, contract.PredictionTab
 
 
 def test_a_table_reads_back_as_written(tmp_path: Path) -> None:
-    columns = {"task": ["a", "a"], "row": [0, 1], "label": [1.0, 0.0], "prediction": [1.0, 1.0], "outputs": [[1.0], []]}
+    columns = {
+        "task": ["a", "a"],
+        "row": [0, 1],
+        "label": [1.0, 0.0],
+        "prediction": [1.0, 1.0],
+        "outputs": [[1.0], []],
+        "text": [None, "walked"],
+        "reference": [None, "walked"],
+    }
     write_table(tmp_path / "t.parquet", contract.PredictionTable, columns)
     read = pq.read_table(tmp_path / "t.parquet")
     assert read.to_pydict() == columns
-    assert read.schema.types == [pa.string(), pa.int64(), pa.float64(), pa.float64(), pa.list_(pa.float64())]
+    numbers = [pa.int64(), pa.float64(), pa.float64(), pa.list_(pa.float64())]
+    assert read.schema.types == [pa.string(), *numbers, pa.string(), pa.string()]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import torch
 from conftest import inputs, states, tiny
 from problems import budgeted, problem
+from torch import nn
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.kinds import kinds_of
@@ -140,6 +143,18 @@ def randomise(pool: AdapterPool) -> None:
             parameter.add_(torch.randn(parameter.shape, generator=generator) * size)
 
 
+@contextmanager
+def in_double(*modules: nn.Module) -> Iterator[None]:
+    """Within the context `modules` compute in float64: random adapters magnify float32's rounding."""
+    for module in modules:
+        module.double()
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.float()
+
+
 def test_is_an_exact_no_op_at_init(family: str, spec: contract.Space) -> None:
     backbone, _, pool = make(family, spec)
     with torch.no_grad():
@@ -190,9 +205,9 @@ def test_a_shut_gate_is_as_if_the_candidate_were_not_there(family: str, spec: co
     open_ones = torch.arange(len(space.candidates)) % 2 == 0
     fewer = AdapterPool([c for c, kept in zip(space.candidates, open_ones, strict=True) if kept], space.kinds, 5).eval()
     fewer.copy_from(pool)
-    with torch.no_grad():
+    with torch.no_grad(), in_double(backbone.model, pool, fewer):
         with pool.attached(backbone.model):
-            pool.use(open_ones.float().expand(3, -1))
+            pool.use(open_ones.double().expand(3, -1))
             gated = states(backbone)
             pool.use(torch.zeros(3, len(space.candidates)))
             shut = states(backbone)
@@ -203,8 +218,8 @@ def test_a_shut_gate_is_as_if_the_candidate_were_not_there(family: str, spec: co
         with fewer.attached(backbone.model):
             pruned = states(backbone)
         bare = states(backbone)
-    torch.testing.assert_close(gated, pruned, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(shut, bare, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(gated, pruned, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(shut, bare, atol=1e-9, rtol=1e-9)
     assert torch.equal(opened, plain)
 
 

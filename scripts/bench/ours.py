@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from bench.peers import LEARNING_RATE, RANK, Case
-from bench.work import Work
+from bench.peers import LEARNING_RATE, RANK
+from bench.work import Learner, Work
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.load import Backbone
@@ -22,7 +22,7 @@ from espalier_runtime.training.model import AdaptedModel
 from espalier_runtime.training.optimiser import FlatAdamW
 from espalier_runtime.training.prefix_cache import PrefixCache
 
-LINEARS = ["attention.query", "attention.key", "attention.value", "attention.output", "mlp.up", "mlp.down"]
+LINEARS = ["attention.query", "attention.key", "attention.value", "attention.output", "mlp.up", "mlp.gate", "mlp.down"]
 LORA = contract.LoraKind(kind="lora", ranks=[RANK], scale=2.0)
 
 
@@ -33,24 +33,24 @@ def fit(
     cache: Path | None = None,
     *,
     packed: bool = True,
-    pooling: Pooling = "first",
-) -> Case:
+) -> Learner:
     """A fit of LoRA of rank 8 on all linears of `layers`; from kept states where `cache` is a folder."""
-    space = build_space(contract.Space(slots=LINEARS, layers=list(layers), kinds=[LORA]), backbone.sites)
+    space = build_space(contract.Space(slots=slots_of(backbone), layers=list(layers), kinds=[LORA]), backbone.sites)
     corpus = work.packed if packed else work.padded
+    pooling: Pooling = "last" if backbone.form.causal else "first"
     if cache is not None:
         corpus.cache = PrefixCache(backbone, 1 << 40, "float32", cache)
     return _steps(work, corpus, model_of(work, backbone, space, pooling), FixedGates(None))
 
 
-def search(work: Work, backbone: Backbone, *, bottlenecks: bool) -> Case:
+def search(work: Work, backbone: Backbone, *, bottlenecks: bool) -> Learner:
     """A budgeted search at 0.5 %: ranks 1, 2, 4 and 8 of all linears, and three widths of a bottleneck a sub-block."""
     kinds: list[contract.LoraKind | contract.BottleneckKind] = [
         contract.LoraKind(kind="lora", ranks=[1, 2, 4, 8], scale=2.0)
     ]
     if bottlenecks:
         kinds.append(contract.BottleneckKind(kind="bottleneck", sizes=[8, 16, 32], activation="gelu", scale=1.0))
-    slots = [*LINEARS, "attention", "mlp"] if bottlenecks else LINEARS
+    slots = [*slots_of(backbone), "attention", "mlp"] if bottlenecks else slots_of(backbone)
     space = build_space(contract.Space(slots=slots, layers=None, kinds=kinds), backbone.sites)
     method = contract.BudgetedMethod(method="budgeted", name="budgeted", temperature=(1.0, 0.25))
     costs = torch.tensor([float(candidate.parameters) for candidate in space.candidates])
@@ -68,13 +68,19 @@ def fill(work: Work, backbone: Backbone, layer: int) -> float:
         return time.perf_counter() - started
 
 
+def slots_of(backbone: Backbone) -> list[str]:
+    """The slots of all linears that the backbone has."""
+    there = {site.slot for site in backbone.sites}
+    return [slot for slot in LINEARS if slot in there]
+
+
 def model_of(work: Work, backbone: Backbone, space: Space, pooling: Pooling) -> AdaptedModel:
     """The space's adapters and a fresh head on the backbone."""
     pool = AdapterPool(space.candidates, space.kinds, 0)
     return AdaptedModel(backbone, pool, [(work.task, Head(backbone.hidden, work.classes))], pooling).to(backbone.device)
 
 
-def _steps(work: Work, corpus: Corpus, model: AdaptedModel, gates: Gates) -> Case:
+def _steps(work: Work, corpus: Corpus, model: AdaptedModel, gates: Gates) -> Learner:
     optimiser = FlatAdamW(model.trained(), weight_decay=0.01, clip=1.0)
     corpus = model.readable(corpus)
 
@@ -93,4 +99,16 @@ def _steps(work: Work, corpus: Corpus, model: AdaptedModel, gates: Gates) -> Cas
                 torch.cuda.synchronize()
             return time.perf_counter() - started
 
-    return run
+    return Learner(run, lambda: _accuracy(work, model, gates))
+
+
+def _accuracy(work: Work, model: AdaptedModel, gates: Gates) -> float:
+    model.eval()
+    opened = gates.open(0, 1)
+    with model.adapters.attached(model.backbone.model):
+        right = sum(
+            int((model.outputs(batch, opened).argmax(-1) == batch.labels.long()).sum())
+            for batch in map(model.readable(work.held_out).batch, work.held_out_batches)
+        )
+    model.train()
+    return right / len(work.held_out)

@@ -16,32 +16,31 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, SequentialSampler
 
-from bench.work import Work
+from bench.work import Learner, Work
+from espalier_runtime.tasks.corpus import Batch
 
 RANK = 8
 LEARNING_RATE = 1e-3
-#: The linears of the encoder's layers, the pooler's left out.
-LINEARS = r".*encoder\.layer\.({layers})\..*(query|key|value|dense)"
+#: The linears of the layers, the pooler's left out, by the model's type.
+LINEARS = {
+    "bert": r".*encoder\.layer\.({layers})\..*(query|key|value|dense)",
+    "llama": r".*layers\.({layers})\..*_proj",
+}
 
-#: Trains on all of the batches once; seconds.
-Case = Callable[[], float]
 
-
-def plain_loop(work: Work, folder: Path, *, layers: range, dropout: bool, buckets: bool = False) -> Case:
+def plain_loop(work: Work, folder: Path, *, layers: range, dropout: bool, buckets: bool = False) -> Learner:
     """A loop of forward, backward, step over PEFT's LoRA on `layers`."""
     model = lora_model(work, folder, layers)
     return _loop(work, model, buckets=buckets, dropout=dropout)
 
 
-def ada_lora(work: Work, folder: Path, *, layers: range) -> Case:
+def ada_lora(work: Work, folder: Path, *, layers: range) -> Learner:
     """The same with PEFT's AdaLoRA, whose budget falls from rank 12 to 8 within the steps that are timed."""
     from peft import AdaLoraConfig
 
     steps = 1000  # of a schedule that no case comes to the end of
-    config = AdaLoraConfig(
-        init_r=12, target_r=RANK, tinit=0, tfinal=100, deltaT=10, total_step=steps, target_modules=_targets(layers)
-    )
-    model = _with(config, work, folder)
+    config = AdaLoraConfig(init_r=12, target_r=RANK, tinit=0, tfinal=100, deltaT=10, total_step=steps)
+    model = _with(config, work, folder, layers)
     taken = 0
 
     def after_step() -> None:
@@ -52,12 +51,12 @@ def ada_lora(work: Work, folder: Path, *, layers: range) -> Case:
     return _loop(work, model, dropout=True, after_step=after_step)
 
 
-def full_fine_tuning(work: Work, folder: Path) -> Case:
+def full_fine_tuning(work: Work, folder: Path) -> Learner:
     """Every weight of the backbone and the head."""
     return _loop(work, _classifier(work, folder), dropout=True)
 
 
-def trainer(work: Work, folder: Path, *, layers: range) -> Case:
+def trainer(work: Work, folder: Path, *, layers: range) -> Learner:
     """transformers' Trainer with its defaults over PEFT's LoRA; its own set-up is not counted."""
     from transformers import PrinterCallback, Trainer, TrainingArguments
     from transformers.utils import logging
@@ -70,7 +69,7 @@ def trainer(work: Work, folder: Path, *, layers: range) -> Case:
             return len(work.batches)
 
         def __getitem__(self, index: int) -> dict[str, Any]:
-            return _arguments(work, work.batches[index])
+            return arguments_of(work.batch(work.batches[index]))
 
     class InOrder(Trainer):
         """The rows come in the batches of every other case, made by the same code."""
@@ -97,21 +96,23 @@ def trainer(work: Work, folder: Path, *, layers: range) -> Case:
             made.remove_callback(PrinterCallback)  # it writes to stdout
             return float(made.train().metrics["train_runtime"])
 
-    return run
+    return Learner(run, lambda: _accuracy(work, model))
 
 
 def lora_model(work: Work, folder: Path, layers: range) -> Any:
     """The classifier with PEFT's LoRA on `layers`."""
     from peft import LoraConfig
 
-    return _with(LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=_targets(layers)), work, folder)
+    return _with(LoraConfig(r=RANK, lora_alpha=2 * RANK), work, folder, layers)
 
 
-def _with(config: Any, work: Work, folder: Path) -> Any:
+def _with(config: Any, work: Work, folder: Path, layers: range) -> Any:
     from peft import TaskType, get_peft_model
 
+    model = _classifier(work, folder)
     config.task_type = TaskType.SEQ_CLS
-    return get_peft_model(_classifier(work, folder), config)
+    config.target_modules = LINEARS[model.config.model_type].format(layers="|".join(str(layer) for layer in layers))
+    return get_peft_model(model, config)
 
 
 def _classifier(work: Work, folder: Path) -> Any:
@@ -122,11 +123,8 @@ def _classifier(work: Work, folder: Path) -> Any:
     logging.set_verbosity_error()
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(str(folder), num_labels=work.classes)
+    model.config.pad_token_id = work.pad_id
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _targets(layers: range) -> str:
-    return LINEARS.format(layers="|".join(str(layer) for layer in layers))
 
 
 def _loop(
@@ -136,7 +134,7 @@ def _loop(
     dropout: bool,
     buckets: bool = False,
     after_step: Callable[[], None] | None = None,
-) -> Case:
+) -> Learner:
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=LEARNING_RATE)
     model.train(dropout)
@@ -144,21 +142,35 @@ def _loop(
     def run() -> float:
         started = time.perf_counter()
         for rows in work.bucketed if buckets else work.batches:
-            model(**_arguments(work, rows)).loss.backward()
+            model(**arguments_of(work.batch(rows))).loss.backward()
             optimiser.step()
             if after_step is not None:
                 after_step()
             optimiser.zero_grad()
         return time.perf_counter() - started
 
-    return run
+    return Learner(run, lambda: _accuracy(work, model))
 
 
-def _arguments(work: Work, rows: list[int]) -> dict[str, Any]:
-    batch = work.batch(rows)
-    return {
+@torch.no_grad()
+def _accuracy(work: Work, model: Any) -> float:
+    training = model.training
+    model.eval()
+    right = 0
+    for rows in work.held_out_batches:
+        given = arguments_of(work.held_out.padded().batch(rows))
+        labels = given.pop("labels")
+        right += int((model(**given).logits.argmax(-1) == labels).sum())
+    model.train(training)
+    return right / len(work.held_out)
+
+
+def arguments_of(batch: Batch) -> dict[str, Any]:
+    """A padded batch as transformers' classifiers take it."""
+    given = {
         "input_ids": batch.inputs.input_ids,
         "attention_mask": batch.inputs.layout.mask,  # type: ignore[union-attr]
-        "token_type_ids": batch.inputs.token_type_ids,
         "labels": batch.labels.long(),
     }
+    types = batch.inputs.token_type_ids
+    return given if types is None else {**given, "token_type_ids": types}

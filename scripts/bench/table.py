@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.where import ORDER
+
 
 def markdown(result: dict[str, Any]) -> str:
-    """Ratios, the share of the arithmetic limit, and the bytes kept for backward."""
+    """Ratios, times to an accuracy, where time goes, shares of the arithmetic limit, and bytes kept for backward."""
     machine = result["machine"]
     said = ", ".join(f"{name} {value}" for name, value in machine.items() if name != "device")
     return "\n\n".join(
@@ -24,6 +26,28 @@ def markdown(result: dict[str, Any]) -> str:
                         _target(row),
                     ]
                     for row in result["rows"]
+                ],
+            ),
+            _table(
+                ["task", "case", "accuracy", "epochs", "seconds", "the peer's seconds", "ratio"],
+                [
+                    [
+                        row["task"],
+                        row["case"],
+                        f"{row['accuracy']:.1%}",
+                        "not reached" if row["epochs"] is None else row["epochs"],
+                        row["seconds"],
+                        row["peerSeconds"],
+                        "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+                    ]
+                    for row in result["accuracy"]
+                ],
+            ),
+            _table(
+                ["task", "case", *ORDER],
+                [
+                    [row["task"], row["case"], *(f"{row['parts'][name]:.0%}" for name in ORDER)]
+                    for row in result["where"]
                 ],
             ),
             _table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +13,33 @@ from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.tasks.corpus import Batch, Corpus
 from espalier_runtime.tasks.load import load_task
+from espalier_runtime.tasks.task import Example
 from espalier_runtime.tasks.tokenise import TokenIds, encode
 
+#: Seconds of training on all of the batches once.
+Case = Callable[[], float]
+
+#: Rows that an accuracy is counted on.
+HELD_OUT = 300
 #: Tokens that a row is cut to.
 MAX_LENGTH = {"boolq": 256}
 NO_COLUMNS = contract.Columns(text="text", text_pair="text_pair", label="label")
 
 
 @dataclass(frozen=True)
+class Learner:
+    """What trains on the batches: an `epoch` once over all of them, and the `accuracy` on the rows held out."""
+
+    epoch: Case
+    accuracy: Callable[[], float]
+
+
+@dataclass(frozen=True)
 class Work:
     """A random draw of a task's training rows, as whole batches in a random order.
 
-    `bucketed` are the same rows, with those of like length
-    together. `packed` and `padded` are one corpus laid in the two ways.
+    `bucketed` are the same rows, with those of like length together. `packed` and `padded` are one corpus laid in the
+    two ways. `held_out` are rows of the evaluation split, which nothing is trained on.
     """
 
     task: str
@@ -33,6 +47,8 @@ class Work:
     packed: Corpus
     batches: list[list[int]]
     bucketed: list[list[int]]
+    held_out: Corpus
+    pad_id: int
 
     @property
     def padded(self) -> Corpus:
@@ -42,6 +58,11 @@ class Work:
     def tokens(self) -> int:
         """Of all rows, without padding."""
         return sum(self.packed.lengths)
+
+    @property
+    def held_out_batches(self) -> list[list[int]]:
+        """The rows held out, of like length together."""
+        return self.held_out.in_parts(4096)
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The rows as one padded batch."""
@@ -63,14 +84,20 @@ def load_work(task: str, backbone: Backbone, data: Path | None, batch_size: int,
     else:
         source = contract.EmbeddedTask(name=task, kind="classification", metric=None, source="embedded", id=task)
     loaded = load_task(source)
-    order = np.random.default_rng(seed).permutation(len(loaded.train))[: batch_size * count]
-    examples = [loaded.train[index] for index in order]
-    ids = encode(backbone.tokenizer, examples, MAX_LENGTH.get(task, 128))
-    rows: list[tuple[int, TokenIds, float]] = [
-        (0, tokens, float(example.label)) for tokens, example in zip(ids, examples, strict=True)
-    ]
-    corpus = Corpus([task], rows, backbone.tokenizer.pad_token_id or 0, torch.device(backbone.device), packed=True)
-    whole = len(rows) - len(rows) % batch_size
+    chance = np.random.default_rng(seed)
+
+    def drawn(examples: Sequence[Example], rows: int) -> Corpus:
+        some = [examples[index] for index in chance.permutation(len(examples))[:rows]]
+        ids = encode(backbone.tokenizer, some, MAX_LENGTH.get(task, 128))
+        labelled: list[tuple[int, TokenIds, float]] = [
+            (0, tokens, float(example.label)) for tokens, example in zip(ids, some, strict=True)
+        ]
+        return Corpus(
+            [task], labelled, backbone.tokenizer.pad_token_id or 0, torch.device(backbone.device), packed=True
+        )
+
+    corpus = drawn(loaded.train, batch_size * count)
+    whole = len(corpus) - len(corpus) % batch_size
     by_length = sorted(range(whole), key=lambda row: corpus.lengths[row])
     buckets = [by_length[start : start + batch_size] for start in range(0, whole, batch_size)]
     return Work(
@@ -78,5 +105,7 @@ def load_work(task: str, backbone: Backbone, data: Path | None, batch_size: int,
         classes=len(loaded.labels),
         packed=corpus,
         batches=[list(range(start, start + batch_size)) for start in range(0, whole, batch_size)],
-        bucketed=[buckets[index] for index in np.random.default_rng(seed).permutation(len(buckets))],
+        bucketed=[buckets[index] for index in chance.permutation(len(buckets))],
+        held_out=drawn(loaded.evaluation, HELD_OUT),
+        pad_id=backbone.tokenizer.pad_token_id or 0,
     )

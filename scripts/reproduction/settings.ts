@@ -1,8 +1,9 @@
 /** Backbone, tasks, training and budgets of each scale. */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { gunzipSync } from "node:zlib";
-import { EspalierError, type ExperimentDefinition, model, task } from "../../src/index.js";
+import { type ExperimentDefinition, model, task } from "../../src/index.js";
+import { folderTask } from "../survey/rows.js";
 import type { Options } from "./options.js";
 
 type Task = ExperimentDefinition["tasks"][number];
@@ -53,7 +54,7 @@ export function tasksNamed(names: readonly (keyof typeof onTheHub)[], { scale, d
   if (scale === "paper") return names.map((name) => onTheHub[name]);
   if (scale === "smoke") return [fewRows("snips", "test"), fewRows("qnli", "validation")];
   if (data === undefined) return [task.embedded("snips"), task.embedded("qnli")];
-  return names.map((name) => fromFiles(name, data, runs));
+  return names.map((name) => folderTask(name, { data, evaluated: evaluatedRows, copies: path.join(runs, "rows") }));
 }
 
 /** Whether the tasks are those that were asked for, and not the embedded ones in their place. */
@@ -83,30 +84,6 @@ const onTheHub = {
 
 /** Rows that the small scale evaluates a task on: what the CPU spends its half hour on is training. */
 const evaluatedRows = 1000;
-
-/** The test split is evaluated where there is one, else validation; neither is trained on or chosen by. */
-function fromFiles(name: string, data: string, runs: string): Task {
-  const file = (split: string) => path.join(data, name, `${split}.jsonl`);
-  if (!existsSync(file("train"))) {
-    throw new EspalierError(`--data: there is no ${file("train")}`, {
-      code: "input",
-      mend: "Give a folder that holds a folder a task, or leave --data out for the embedded tasks.",
-    });
-  }
-  const split = existsSync(file("test")) ? "test" : "validation";
-  return task.files(name, { train: file("train"), [split]: someRows(file(split), path.join(runs, "rows", name)) });
-}
-
-/** A copy under `folder` of so many of the file's rows, evenly spaced. */
-function someRows(file: string, folder: string): string {
-  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
-  const step = Math.max(1, lines.length / evaluatedRows);
-  const kept = lines.filter((_, index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
-  mkdirSync(folder, { recursive: true });
-  const copy = path.join(folder, path.basename(file));
-  writeFileSync(copy, `${kept.join("\n")}\n`);
-  return copy;
-}
 
 /** The first rows of an embedded task, so that nothing takes long. */
 function fewRows(id: "snips" | "qnli", split: "test" | "validation"): Task {

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from espalier_runtime.backbone.beside import Extra, Rows, attend_beside, givers_of
+from espalier_runtime.backbone.stacks import attend_stacks
 
 #: The name under which transformers knows it.
 PACKED = "espalier_packed"
@@ -73,6 +74,8 @@ def attend(
     causal = _is_causal(module, is_causal)
     window: int | None = options.get("sliding_window")
     reads: str | None = getattr(module, READS, None)
+    if _is_plain(module, query, key, window, stacks, dropout, causal and reads == "first"):
+        return attend_stacks(query, key, value, stacks, scaling, causal, reads), None
     counts = [rows * length for rows, length in stacks]
     attended = []
     start = 0
@@ -96,6 +99,21 @@ def attend(
             out = pad(out, (0, 0, 0, length - 1) if reads == "first" else (0, 0, length - 1, 0))
         attended.append(out.transpose(1, 2).reshape(rows * length, query.shape[1], -1))
     return torch.cat(attended).unsqueeze(0), None
+
+
+def _is_plain(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    window: int | None,
+    stacks: Sequence[tuple[int, int]],
+    dropout: float,
+    sees_itself_alone: bool,
+) -> bool:
+    """Whether nothing but a stack's own keys and values, all or those before, is to be seen, by as many heads."""
+    narrow = window is not None and any(length > window for _, length in stacks)
+    special = narrow or dropout > 0 or sees_itself_alone or bool(givers_of(module))
+    return not special and query.device.type == "cpu" and query.shape[1] == key.shape[1]
 
 
 def _of_one(

@@ -76,7 +76,10 @@ class Packed:
     @cached_property
     def positions(self) -> Tensor:
         """(1, T): each token's place in its row, from 0 on."""
-        return torch.cat([torch.arange(length).repeat(rows) for rows, length in self.stacks])[None].to(self.device)
+        lengths = torch.tensor(sorted(self.lengths))
+        starts = lengths.cumsum(0) - lengths
+        places = torch.arange(int(lengths.sum())) - starts.repeat_interleave(lengths)
+        return places.unsqueeze(0).to(self.device)
 
     def lay(self, rows: Sequence[Tensor], fill: int = 0) -> Tensor:  # noqa: ARG002
         """(1, T, ...) of one (tokens, ...) a row."""

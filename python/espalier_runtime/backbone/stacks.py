@@ -32,7 +32,9 @@ def attend_stacks(
 
     `reads` "first" or "last": of each row only that query's output is wanted, and others are zero.
     """
-    found: Tensor = _AttendStacks.apply(query, key, value, tuple(stacks), scaling, causal, reads)
+    found: Tensor = _AttendStacks.apply(  # type: ignore[no-untyped-call]
+        query, key, value, tuple(stacks), scaling, causal, reads
+    )
     return found
 
 

@@ -216,10 +216,10 @@ class Corpus:
         """The rows as one batch."""
         tokens = [tokens for row in rows for tokens in self._tokens[row]]
         layout = (Packed if self.packed else Padded).of([len(one.input_ids) for one in tokens], self._device)
-        ids = layout.lay([torch.tensor(row.input_ids) for row in tokens], self._pad_id)
+        ids = layout.lay([row.ids for row in tokens], self._pad_id)
         types = None
         if tokens[0].token_type_ids is not None:
-            types = layout.lay([torch.tensor(row.token_type_ids) for row in tokens]).to(self._device)
+            types = layout.lay([row.types for row in tokens]).to(self._device)
         entering = None if self._entering is None else self._entering([self._places[row] for row in rows])
         return Batch(
             inputs=Inputs(

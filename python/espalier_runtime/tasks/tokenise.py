@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from espalier_runtime.tasks.task import Example, TaskKind
 
@@ -30,6 +34,16 @@ class TokenIds:
     token_type_ids: list[int] | None
     truncated: bool
     completion: Completion | None = None
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """`input_ids` (length,), made once for all the batches that the example comes in."""
+        return torch.tensor(self.input_ids)
+
+    @cached_property
+    def types(self) -> Tensor:
+        """`token_type_ids` (length,)."""
+        return torch.tensor(self.token_type_ids)
 
 
 #: The tokens of a row: one sequence, or, of a multiple choice, one a candidate.

@@ -3556,6 +3556,13 @@ class Training(BaseModel):
             description="a layer keeps only its input for backward and is computed again when backward comes to it: less memory, about a third more time; layers below the lowest adapter are computed once, as ever",
         ),
     ] = False
+    backbone_dropout: Annotated[
+        bool,
+        Field(
+            alias="backboneDropout",
+            description="in training steps the frozen backbone drops out what its configuration says, as transformers' training mode does: it regularises, takes more time, and leaves nothing below the adapters to keep",
+        ),
+    ] = False
     compile: Annotated[
         bool,
         Field(

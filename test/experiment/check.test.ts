@@ -20,11 +20,14 @@ function faultOf(change: object): EspalierError {
   throw new Error("it was accepted");
 }
 
-test("training.compile and training.gradientCheckpointing exclude each other", () => {
-  expect(faultOf({ training: { compile: true, gradientCheckpointing: true } }).message).toBe(
-    "experiment.json: training.compile: true cannot be combined with gradientCheckpointing; leave out one of the two",
-  );
-});
+test.each(["compile", "backboneDropout"])(
+  "training.%s and training.gradientCheckpointing exclude each other",
+  (field) => {
+    expect(faultOf({ training: { [field]: true, gradientCheckpointing: true } }).message).toBe(
+      `experiment.json: training.${field}: true cannot be combined with gradientCheckpointing; leave out one of the two`,
+    );
+  },
+);
 
 describe("an experiment that is right", () => {
   test("gets every default", () => {

@@ -19,13 +19,15 @@ from espalier_runtime.training.gradient_checkpointing import checkpointed
 class Execution:
     """`dtype` of the backbone's and the adapters' products; weights and their gradients are float32 whatever it is.
 
-    `one_token`: where the head reads one token a row, the last layer computes no other.
+    `one_token`: where the head reads one token a row, the last layer computes no other. `dropout`: the frozen backbone
+    drops out what its configuration says.
     """
 
     dtype: torch.dtype = torch.float32
     checkpointing: bool = False
     compiled: bool = False
     one_token: bool = True
+    dropout: bool = False
 
     @contextmanager
     def of(self, backbone: Backbone, lowest: int | None) -> Iterator[None]:
@@ -36,6 +38,9 @@ class Execution:
             if self.checkpointing and torch.is_grad_enabled():
                 layers = [backbone.model.get_submodule(path) for path in backbone.layer_modules]
                 stack.enter_context(checkpointed(layers, lowest))
+            if self.dropout and torch.is_grad_enabled():
+                backbone.model.train()
+                stack.callback(backbone.model.eval)
             yield
 
     def states(self, backbone: Backbone) -> Callable[..., Tensor]:
@@ -50,7 +55,11 @@ def execution_of(training: contract.Training, device: torch.device, *, fit: bool
     if dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported(False) else "float32"
     return Execution(
-        getattr(torch, dtype), training.gradient_checkpointing, training.compile and fit, training.speed.one_token
+        dtype=getattr(torch, dtype),
+        checkpointing=training.gradient_checkpointing,
+        compiled=training.compile and fit,
+        one_token=training.speed.one_token,
+        dropout=training.backbone_dropout,
     )
 
 

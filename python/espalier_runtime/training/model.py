@@ -58,13 +58,13 @@ class AdaptedModel(nn.Module):
         """`corpus` in batches as the adapters can take them, and from where on something is adapted.
 
         Compiled steps take padded batches and the whole model: else every batch would be a shape of its own. Heads that
-        mix layers read those below too.
+        mix layers read those below too, and under dropout no two states below are alike.
         """
         if self.execution.compiled:
             return corpus.padded()
         laid = corpus if self.adapters.packs else corpus.padded()
         lowest = self.adapters.lowest_layer
-        if lowest is None or self.mixes or not self.backbone.form.starts:
+        if lowest is None or self.mixes or self.execution.dropout or not self.backbone.form.starts:
             return laid
         return laid.starting_at(lowest)
 

@@ -18,6 +18,7 @@ from espalier_runtime.training.checkpoint import Checkpoint
 from espalier_runtime.training.execution import Execution, check_execution, execution_of
 from espalier_runtime.training.loop import Report, train
 from espalier_runtime.training.model import AdaptedModel
+from espalier_runtime.training.prefix_cache import PrefixCache
 
 CPU = torch.device("cpu")
 
@@ -154,3 +155,34 @@ def test_no_family_fails_in_bfloat16(family: str) -> None:
         for head in model.heads.values():
             head.linear = nn.Linear(backbone.hidden, 2)  # type: ignore[assignment]
         assert torch.isfinite(model.losses(given.corpus.batch([0, 1, 24, 25]), None)).all()
+
+
+def test_the_backbone_drops_out_in_training_steps_alone_and_where_it_is_asked_for() -> None:
+    given = problem(epochs=1)
+    assert given.backbone.model.config.hidden_dropout_prob > 0
+    pool = AdapterPool(given.space.candidates, given.space.kinds, 0)
+    batch = given.corpus.batch(range(4))
+    for execution in (Execution(), Execution(dropout=True)):
+        model = AdaptedModel(given.backbone, pool, heads(2), "mean", execution)
+        with pool.attached(given.backbone.model):
+            # Zero heads would answer alike to all states.
+            with torch.no_grad():
+                for parameter in model.heads.parameters():
+                    parameter.fill_(0.1).mul_(torch.arange(parameter.numel()).view(parameter.shape).cos())
+            once, again = (model.losses(batch, None).detach() for _ in range(2))
+            with torch.no_grad():
+                still = model.losses(batch, None)
+        assert torch.equal(once, again) == (not execution.dropout)
+        assert torch.equal(still, once) == (not execution.dropout)
+        assert not any(module.training for module in given.backbone.model.modules())
+
+
+def test_what_a_backbone_with_dropout_gives_is_computed_anew_in_every_step(tmp_path: Path) -> None:
+    given = problem(epochs=1)
+    given.corpus.cache = PrefixCache(given.backbone, 1 << 30, "float32", tmp_path)
+    top = [one for one in given.space.candidates if one.site.layer == given.backbone.layers - 1]
+    pool = AdapterPool(top, given.space.kinds, 0)
+    for execution in (Execution(), Execution(dropout=True)):
+        model = AdaptedModel(given.backbone, pool, heads(2), "mean", execution)
+        entering = model.readable(given.corpus).batch([0]).inputs.entering
+        assert (entering is None) == execution.dropout

@@ -123,6 +123,13 @@ export const TrainingSchema = z
         "a layer keeps only its input for backward and is computed again when backward comes to it: less memory," +
           " about a third more time; layers below the lowest adapter are computed once, as ever",
       ),
+    backboneDropout: z
+      .boolean()
+      .default(false)
+      .describe(
+        "in training steps the frozen backbone drops out what its configuration says, as transformers' training mode does: it" +
+          " regularises, takes more time, and leaves nothing below the adapters to keep",
+      ),
     compile: z
       .boolean()
       .default(false)
@@ -140,5 +147,9 @@ export const TrainingSchema = z
   .refine((training) => !(training.compile && training.headLayers === "mixed"), {
     path: ["compile"],
     message: 'cannot be combined with headLayers "mixed"; leave out one of the two',
+  })
+  .refine((training) => !(training.backboneDropout && training.gradientCheckpointing), {
+    path: ["backboneDropout"],
+    message: "cannot be combined with gradientCheckpointing; leave out one of the two",
   })
   .meta({ id: "Training" });

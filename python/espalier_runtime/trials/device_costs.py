@@ -51,8 +51,8 @@ def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> 
             write_json(place, asdict(found))
     everything = work.space.candidates
     training = work.training
-    kept = training.speed.cache.enabled and training.head_layers == "last" and not training.backbone_dropout
-    cached = kept and work.backbone.form.starts
+    still = training.head_layers == "last" and not training.backbone_dropout
+    cached = training.speed.cache.enabled and still and work.backbone.form.starts
     times = replace(found.times, cached=cached)
     return Costs(times, found.memory, times.price(everything).of(range(len(everything))))
 

@@ -1,46 +1,66 @@
 /**
- * Every adapter kind alone, spread evenly over its sites at one budget: score, parameters, and step time against LoRA's.
+ * Every adapter kind alone, spread evenly over its sites at one budget, and (all-kinds) a search over all of them together: score, parameters,
+ * and step time against LoRA's.
  *
  *     npx jiti scripts/survey-kinds.ts --scale small                       snips, 0.5 %, one seed, 150 steps
  *     npx jiti scripts/survey-kinds.ts --scale full --data ../shared/data  trec, cola and mnli at 0.1 % and 0.5 %, three seeds
  *
- * --kinds lora,ia3   only these     --steps 20   shorter fits     --runs DIR   keeps the runs there     --json
+ * --tasks trec   only these     --kinds lora,ia3   only these     --steps 20   shorter fits     --batch 32   rows a step
+ * --rows 500   evaluated a task     --runs DIR   keeps the runs, and goes on with them     --output DIR   takes table and pictures
+ * --json
  *
  * LoRA is fitted first and again last: what lies between its two step times is the machine's own drift. A kind may have fewer
  * parameters than the budget allows: a bias is as large as its layer.
  */
-import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { parseHTML } from "linkedom";
+import { scoreAgainst } from "../src/charts/index.js";
 import { type KindName, kindNames } from "../src/experiment/schema/index.js";
-import { baselines, budget, defineExperiment, model, run, task } from "../src/index.js";
+import { baselines, budget, defineExperiment, model, type RunRecord, search, task } from "../src/index.js";
 import { percent, points, short } from "../src/report/numbers.js";
 import { toMarkdown } from "../src/report/tables/markdown.js";
 import type { Table } from "../src/report/tables/results.js";
+import { carriedOut } from "./survey/carry-out.js";
+import { type FilesTask, folderTask } from "./survey/rows.js";
 
 const { values: given } = parseArgs({
   options: {
     scale: { type: "string", default: "small" },
     data: { type: "string", default: "../shared/data" },
+    tasks: { type: "string", default: "trec,cola,mnli" },
     kinds: { type: "string" },
     steps: { type: "string" },
+    batch: { type: "string", default: "32" },
+    rows: { type: "string" },
     runs: { type: "string" },
+    output: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
-type Part = { name: string; task: ReturnType<typeof task.embedded> | ReturnType<typeof fileTask>; share: `${number}%` };
-const scales: Record<string, { parts: Part[]; seeds: number; training: { epochs: number; maxSteps?: number } }> = {
+const folder = given.runs ?? (await mkdtemp(path.join(tmpdir(), "espalier-survey-")));
+
+type Part = { name: string; task: ReturnType<typeof task.embedded> | FilesTask; share: `${number}%` };
+interface Scale {
+  parts(): Part[];
+  seeds: number;
+  training: { epochs: number; maxSteps?: number };
+}
+const scales: Record<string, Scale> = {
   small: {
-    parts: [{ name: "snips", task: task.embedded("snips"), share: "0.5%" }],
+    parts: () => [{ name: "snips", task: task.embedded("snips"), share: "0.5%" }],
     seeds: 1,
     training: { epochs: 5, maxSteps: 150 },
   },
   full: {
-    parts: ["trec", "cola", "mnli"].flatMap((name) =>
-      (["0.1%", "0.5%"] as const).map((share) => ({ name, task: fileTask(name), share })),
-    ),
+    parts: () =>
+      given.tasks.split(",").flatMap((name) => {
+        const evaluated = given.rows === undefined ? undefined : Number(given.rows);
+        const rows = folderTask(name, { data: given.data, evaluated, copies: path.join(folder, "survey-rows") });
+        return (["0.1%", "0.5%"] as const).map((share) => ({ name, task: rows, share }));
+      }),
     seeds: 3,
     training: { epochs: 2 },
   },
@@ -64,11 +84,12 @@ interface Row {
   timesLora: number | null;
 }
 
-const folder = given.runs ?? (await mkdtemp(path.join(tmpdir(), "espalier-survey-")));
 try {
   const rows: Row[] = [];
-  for (const part of scale.parts) rows.push(...(await survey(part)));
-  console.log(given.json ? JSON.stringify({ rows }) : toMarkdown(tables(rows)));
+  for (const part of scale.parts()) rows.push(...(await survey(part)));
+  const markdown = toMarkdown(tables(rows));
+  if (given.output !== undefined) await writeFile(path.join(given.output, "kinds.md"), `${markdown}\n`);
+  console.log(given.json ? JSON.stringify({ rows }) : markdown);
 } finally {
   if (given.runs === undefined) await rm(folder, { recursive: true, force: true });
 }
@@ -83,10 +104,11 @@ async function survey(part: Part): Promise<Row[]> {
     methods: [
       baselines.uniform({ name: "lora", kind: "lora" }),
       ...others.map((kind) => baselines.uniform({ name: kind, kind })),
+      search.budgeted({ name: "all-kinds" }),
       baselines.uniform({ name: "lora-again", kind: "lora" }),
     ],
     training: {
-      batchSize: 32,
+      batchSize: Number(given.batch),
       learningRate: 3e-3,
       maxLength: 96,
       threads: 1,
@@ -95,15 +117,8 @@ async function survey(part: Part): Promise<Row[]> {
     },
     seeds: scale!.seeds,
   });
-  let told = "";
-  const record = await run(experiment, {
-    runsFolder: folder,
-    onEvent: (event) => {
-      if (event.type !== "progress" || event.trial === null || event.trial === told) return;
-      told = event.trial;
-      console.error(`${experiment.name}: ${told}, ${Math.round(100 * event.done)} % done`);
-    },
-  });
+  const record = await carriedOut(experiment, folder);
+  if (given.output !== undefined) await draw(experiment.name, record, given.output);
   const lora = record.rows.filter((row) => row.method.startsWith("lora")).flatMap((row) => row.stepMs.measured ?? []);
   const usual = lora.reduce((sum, value) => sum + value, 0) / lora.length;
   return record.rows.map((row) => ({
@@ -151,11 +166,10 @@ function known(name: string): KindName {
   return kind;
 }
 
-function fileTask(name: string) {
-  const split = (file: string) => path.resolve(given.data, name, `${file}.jsonl`);
-  return task.files(name, {
-    train: split("train"),
-    validation: split("validation"),
-    ...(existsSync(split("test")) ? { test: split("test") } : {}),
-  });
+/** The picture of scores over parameters. */
+async function draw(name: string, record: RunRecord, output: string): Promise<void> {
+  const { document } = parseHTML("<!doctype html><html><body></body></html>") as unknown as { document: Document };
+  const figure = scoreAgainst(record.rows, { document, width: 720, theme: "light" });
+  await mkdir(output, { recursive: true });
+  await writeFile(path.join(output, `${name}.svg`), `${figure.outerHTML}\n`);
 }

@@ -10,7 +10,7 @@ export interface Folders {
   /** Holds a folder a task with train.jsonl and validation.jsonl or test.jsonl. */
   data: string;
   /** How many rows are evaluated at most, evenly spaced; undefined: all. */
-  evaluated?: number;
+  evaluated?: number | undefined;
   /** Takes the copies of those rows. */
   copies: string;
 }

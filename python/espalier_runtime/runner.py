@@ -21,6 +21,7 @@ from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.trials.between_runs import Chosen, compare_between
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
+from espalier_runtime.trials.kind_times import kind_times
 from espalier_runtime.trials.merge_sources import Given
 from espalier_runtime.trials.merges import MergeSpec, merge_runs
 from espalier_runtime.trials.prepare import Prepared, prepare
@@ -102,12 +103,14 @@ def inspect(payload: dict[str, Any], context: JobContext) -> dict[str, object]: 
     }
 
 
-def list_kinds(payload: dict[str, Any], context: JobContext) -> dict[str, object]:  # noqa: ARG001
-    """Every kind that `payload["kinds"]` gives, on a backbone."""
+def list_kinds(payload: dict[str, Any], context: JobContext) -> dict[str, object]:
+    """Every kind that `payload["kinds"]` gives, on a backbone; with `payload["times"]` what a step of each takes."""
     spec: BackboneSpec = TypeAdapter(BackboneSpec).validate_python(payload["backbone"])
     kinds: list[KindSpec] = TypeAdapter(list[KindSpec]).validate_python(payload["kinds"])
     backbone = load_backbone(spec)
-    return {"parameters": backbone.parameters, "kinds": catalogue(kinds, backbone.sites)}
+    times = kind_times(backbone, kinds, check=context.check) if payload.get("times", False) else {}
+    rows = [{**row, "timesLora": times.get(str(row["kind"]))} for row in catalogue(kinds, backbone.sites)]
+    return {"parameters": backbone.parameters, "kinds": rows}
 
 
 def export_run(payload: dict[str, Any], context: JobContext) -> dict[str, object]:

@@ -6,9 +6,16 @@ import { wrap } from "./inspect.js";
 import { askAbout } from "./model.js";
 import { type CommonOptions, print, printJson } from "./output.js";
 
-export async function kindsCommand(model: string, options: CommonOptions): Promise<number> {
+export interface KindsOptions extends CommonOptions {
+  /** Whether steps are timed. */
+  times?: boolean;
+}
+
+export async function kindsCommand(model: string, options: KindsOptions): Promise<number> {
   const defaults = kindNames.map((kind) => KindSchema.parse({ kind }));
-  const list = await askAbout(model, options, (launcher, backbone) => launcher.kinds(backbone, defaults));
+  const list = await askAbout(model, options, (launcher, backbone) =>
+    launcher.kinds(backbone, defaults, { times: options.times ?? false }),
+  );
   if (options.json) printJson(list.kinds);
   else print(kindsText(model, list));
   return 0;
@@ -17,7 +24,7 @@ export async function kindsCommand(model: string, options: CommonOptions): Promi
 /** Two or three lines a kind, at most 100 columns wide. */
 export function kindsText(model: string, { parameters, kinds }: KindList): string {
   const entries = kinds.map((entry) => {
-    const { sizes, slots, total } = entry;
+    const { sizes, slots, total, timesLora } = entry;
     const places = Object.entries(slots).map(([slot, count]) => `${slot} ${short(count)}`);
     const taken = [
       entry.mergeable ? "merges into the weights" : "cannot be merged",
@@ -28,7 +35,9 @@ export function kindsText(model: string, { parameters, kinds }: KindList): strin
         ? ["      has no place in this model"]
         : [
             wrap([`size ${sizes[0]}: ${places[0]}`, ...places.slice(1)], 90, "      "),
-            `      size ${sizes.at(-1)} everywhere: ${short(total)} parameters, ${percent(total / parameters)} of the model`,
+            `      size ${sizes.at(-1)} everywhere: ${short(total)} parameters, ${percent(total / parameters)} of the model${
+              timesLora === null ? "" : `; a step takes ${timesLora.toFixed(2)} of LoRA's`
+            }`,
           ];
     return [`  ${entry.kind.padEnd(18)} ${entry.equation}`, `      ${entry.source}; ${taken.join(", ")}`, ...cost].join(
       "\n",

@@ -436,6 +436,12 @@ export const KindListSchema = z.strictObject({
       total: z.int().describe("parameters with the largest size at every site"),
       mergeable: z.boolean().describe("it can be folded into the frozen weights"),
       peft: z.string().nullable().describe("PEFT's name for it; null: PEFT cannot hold it"),
+      timesLora: z
+        .number()
+        .nullable()
+        .describe(
+          "time of a training step with the largest size at every site over LoRA's; null: not measured, or it has no place",
+        ),
     }),
   ),
 });

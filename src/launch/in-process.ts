@@ -26,6 +26,7 @@ import { files } from "../runs/layout.js";
 import type {
   CompareRequest,
   ExportRequest,
+  KindsLaunch,
   Launcher,
   LaunchOptions,
   MergeRequest,
@@ -95,10 +96,10 @@ class InProcess implements Launcher {
     );
   }
 
-  kinds(backbone: Plan["backbone"], kinds: Plan["space"]["kinds"], { signal }: LaunchOptions = {}) {
+  kinds(backbone: Plan["backbone"], kinds: Plan["space"]["kinds"], { times = false, signal }: KindsLaunch = {}) {
     return this.#runtime.job(
       "espalier_runtime.runner:list_kinds",
-      { backbone, kinds },
+      { backbone, kinds, times },
       { result: KindListSchema, ...(signal === undefined ? {} : { signal }) },
     );
   }

@@ -19,6 +19,11 @@ export interface LaunchOptions {
   signal?: AbortSignal;
 }
 
+export interface KindsLaunch extends LaunchOptions {
+  /** Whether a training step with each is timed. */
+  times?: boolean;
+}
+
 export interface RunLaunch extends LaunchOptions {
   /** Finished trials of the runs in this folder that are the same are taken over. */
   share?: string;
@@ -76,7 +81,7 @@ export interface Launcher extends AsyncDisposable {
   /** A model's sites and the candidates that a space puts there. */
   inspect(backbone: Plan["backbone"], space: Experiment["space"], options?: LaunchOptions): Promise<Inspection>;
   /** What each of `kinds` is and costs on a model. */
-  kinds(backbone: Plan["backbone"], kinds: Experiment["space"]["kinds"], options?: LaunchOptions): Promise<KindList>;
+  kinds(backbone: Plan["backbone"], kinds: Experiment["space"]["kinds"], options?: KindsLaunch): Promise<KindList>;
   /** Perturbs the fitted models of a run, and writes its robustness card. */
   robustness(directory: string, request: RobustnessRequest, options?: RobustnessLaunch): Promise<Robustness>;
   /** Exports the answer of a finished run. */

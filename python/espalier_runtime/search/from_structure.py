@@ -33,6 +33,7 @@ def search_from(problem: SearchProblem, spec: contract.FromMethod, name: str) ->
     known = adopt(spec, problem.backbone.sites, problem.space, problem.limits, problem.tasks, name)
     if spec.mode == "fit":
         return Found(known)
+    problem = problem.of_last(spec.search.layers)
     if spec.mode == "start":
         return _search(replace(problem, start=spec.strength * covered(problem.space, known)), spec, name)
     rest = Space(_untouched(problem.space, known), problem.space.kinds)

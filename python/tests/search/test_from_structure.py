@@ -89,6 +89,20 @@ def test_start_begins_the_gates_at_the_structure(tmp_path: Path) -> None:
     assert set(cold.candidates) != set(structure.candidates)
 
 
+@pytest.mark.parametrize("mode", ["start", "freeze"])
+def test_the_layers_of_the_search_bound_what_it_adds(mode: str, tmp_path: Path) -> None:
+    given = problem(budget=1000)
+    known = earlier(given, 400)
+    file = written(given, known, tmp_path)
+    top = given.backbone.layers - 1
+    search = {**budgeted().model_dump(), "layers": 1}
+    found = search_from(given, spec(file, mode, search=search), "mine").structure
+    kept = known.candidates if mode == "freeze" else ()
+    added = [candidate for candidate in found.candidates if candidate not in kept]
+    assert added
+    assert {candidate.site.layer for candidate in added} == {top}
+
+
 def test_a_candidate_is_covered_where_all_its_units_are_in_use() -> None:
     given = problem()
     coarse = contract.Space(slots=LINEARS, layers=None, kinds=[contract.LoraKind(kind="lora", ranks=[2, 4])])

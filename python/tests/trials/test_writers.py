@@ -194,7 +194,11 @@ def test_a_run_of_writers_has_a_robustness_card(learned: Any) -> None:
     assert {name: float(entry.clean) for name, entry in uniform.tasks.items()} == {
         row.task: float(row.mean) for row in record.rows if row.method == "uniform"
     }
-    assert all(float(uniform.tasks["opposites"].scores[name][0]) < 1 for name in ("input", "activation", "path"))
+    scores = {name: float(at_half) for name, (at_half,) in uniform.tasks["opposites"].scores.items()}
+    assert scores.keys() == {"input", "activation", "path", "weight"}
+    # Half of the words, or of the adapters, are others: no answer can be known. Gaussian noise may be withstood.
+    assert scores["input"] < 1
+    assert scores["path"] < 1
 
 
 def test_a_completion_must_leave_room_for_a_prompt(tmp_path: Path) -> None:

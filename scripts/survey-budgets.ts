@@ -13,7 +13,7 @@ import { baselines, budget, defineExperiment, model, search } from "../src/index
 import { percent, points, short } from "../src/report/numbers.js";
 import { toMarkdown } from "../src/report/tables/markdown.js";
 import type { Table } from "../src/report/tables/results.js";
-import { carriedOut } from "./survey/carry-out.js";
+import { carryOut } from "./reproduction/carry-out.js";
 import { folderTask } from "./survey/rows.js";
 
 type Share = `${number}%`;
@@ -70,7 +70,7 @@ async function survey(name: string, share: string): Promise<Row[]> {
     training: { maxSteps: Number(given.steps), batchSize: 16, learningRate: 3e-3, maxLength: 96, threads: 1 },
     seeds: Number(given.seeds),
   });
-  const record = await carriedOut(experiment, given.runs);
+  const record = await carryOut(experiment, given);
   return record.rows.map((row) => {
     const found = record.comparisons.find((entry) => entry.b === row.method && entry.task === row.task);
     return {

@@ -23,7 +23,7 @@ import { baselines, budget, defineExperiment, model, type RunRecord, search, tas
 import { percent, points, short } from "../src/report/numbers.js";
 import { toMarkdown } from "../src/report/tables/markdown.js";
 import type { Table } from "../src/report/tables/results.js";
-import { carriedOut } from "./survey/carry-out.js";
+import { carryOut } from "./reproduction/carry-out.js";
 import { type FilesTask, folderTask } from "./survey/rows.js";
 
 const { values: given } = parseArgs({
@@ -117,7 +117,7 @@ async function survey(part: Part): Promise<Row[]> {
     },
     seeds: scale!.seeds,
   });
-  const record = await carriedOut(experiment, folder);
+  const record = await carryOut(experiment, { runs: folder });
   if (given.output !== undefined) await draw(experiment.name, record, given.output);
   const lora = record.rows.filter((row) => row.method.startsWith("lora")).flatMap((row) => row.stepMs.measured ?? []);
   const usual = lora.reduce((sum, value) => sum + value, 0) / lora.length;

@@ -117,8 +117,8 @@ def encoder_rows(task: str, seconds: Seconds) -> list[Row]:
     targets = {STILL: 2.5, BUCKETS: 1.4}
     for peer in (STILL, BUCKETS, ADALORA, FULL):
         rows.append(_row("all layers, an epoch", task, peer, every, seconds[peer], targets.get(peer)))
-    rows.append(_at_most(f"{WIDE_SEARCH}, a step", task, STILL, seconds[WIDE_SEARCH], seconds[STILL], 0.95))
-    rows.append(_at_most(f"{SEARCH}, a step", task, f"k={DEPTHS[0]}", seconds[SEARCH], every))
+    rows.append(_row(f"{WIDE_SEARCH}, a step", task, STILL, seconds[WIDE_SEARCH], seconds[STILL], 0.95, at_most=True))
+    rows.append(_row(f"{SEARCH}, a step", task, f"k={DEPTHS[0]}", seconds[SEARCH], every, at_most=True))
     return rows
 
 
@@ -142,17 +142,17 @@ def _cold(seconds: Seconds, depth: int) -> list[float]:
 
 
 def _row(
-    case: str, task: str, peer: str, mine: Sequence[float], theirs: Sequence[float], target: float | None = None
+    case: str,
+    task: str,
+    peer: str,
+    mine: Sequence[float],
+    theirs: Sequence[float],
+    target: float | None = None,
+    *,
+    at_most: bool = False,
 ) -> Row:
-    ratios = [t / m for m, t in zip(mine, theirs, strict=True)]
-    return Row(case, task, peer, statistics.median(ratios), (min(ratios), max(ratios)), target)
-
-
-def _at_most(
-    case: str, task: str, peer: str, mine: Sequence[float], theirs: Sequence[float], target: float | None = None
-) -> Row:
-    ratios = [m / t for m, t in zip(mine, theirs, strict=True)]
-    return Row(case, task, peer, statistics.median(ratios), (min(ratios), max(ratios)), target, at_most=True)
+    ratios = [m / t if at_most else t / m for m, t in zip(mine, theirs, strict=True)]
+    return Row(case, task, peer, statistics.median(ratios), (min(ratios), max(ratios)), target, at_most)
 
 
 def until_as_good(work: Work, backbone: Backbone, folder: Path, cache: Path) -> list[dict[str, object]]:

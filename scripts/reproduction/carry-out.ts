@@ -13,7 +13,7 @@ import { relative } from "../../src/report/export-lines.js";
 import type { Options } from "./options.js";
 
 /** The experiment's record; an ended run of it is read back, an interrupted one continued, equal trials are shared. */
-export async function carryOut(experiment: ExperimentDefinition, { runs }: Options): Promise<RunRecord> {
+export async function carryOut(experiment: ExperimentDefinition, { runs }: Pick<Options, "runs">): Promise<RunRecord> {
   const progress = progressFor({});
   try {
     return await run(experiment, {

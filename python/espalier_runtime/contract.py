@@ -1895,14 +1895,14 @@ class TaskScore(BaseModel):
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
             alias="softBeforeFit",
-            description="the searched model under the gates it ended with; null where gates were not between 0 and 1",
+            description="the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
         ),
     ] = None
     hardened_before_fit: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
             alias="hardenedBeforeFit",
-            description="the searched model, hardened, before it is fitted",
+            description="the searched model, hardened, before it is fitted, on the rows of softBeforeFit",
         ),
     ]
     rows: Annotated[int, Field(ge=1)]
@@ -2123,14 +2123,14 @@ class OverTasksRow(BaseModel):
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
             alias="softBeforeFit",
-            description="the searched model under the gates it ended with; null where gates were not between 0 and 1",
+            description="the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
         ),
     ] = None
     hardened_before_fit: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
             alias="hardenedBeforeFit",
-            description="the searched model, hardened, before it is fitted",
+            description="the searched model, hardened, before it is fitted, on the rows of softBeforeFit",
         ),
     ]
     overlap: Annotated[
@@ -2320,13 +2320,13 @@ class ResultTable(BaseModel):
     soft_before_fit: Annotated[
         float | None,
         Field(
-            description="score of the searched model under the gates it ended with; null where none were between 0 and 1"
+            description="score of the searched model under the gates it ended with, on up to 500 rows spread over the split; null where none were between 0 and 1"
         ),
     ]
     hardened_before_fit: Annotated[
         float | None,
         Field(
-            description="score of the searched model, hardened, before it is fitted; null where no search trained weights"
+            description="score of the searched model, hardened, before it is fitted, on the rows of soft_before_fit; null where no search trained weights"
         ),
     ]
     overlap: Annotated[
@@ -3122,14 +3122,14 @@ class ResultRow(BaseModel):
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
             alias="softBeforeFit",
-            description="the searched model under the gates it ended with; null where gates were not between 0 and 1",
+            description="the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
         ),
     ] = None
     hardened_before_fit: Annotated[
         float | Literal["NaN"] | Literal["Infinity"] | Literal["-Infinity"] | None,
         Field(
             alias="hardenedBeforeFit",
-            description="the searched model, hardened, before it is fitted",
+            description="the searched model, hardened, before it is fitted, on the rows of softBeforeFit",
         ),
     ]
     overlap: Annotated[

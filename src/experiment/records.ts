@@ -57,8 +57,12 @@ export const TaskScoreSchema = z
     softBeforeFit: real
       .nullable()
       .default(null)
-      .describe("the searched model under the gates it ended with; null where gates were not between 0 and 1"),
-    hardenedBeforeFit: real.nullable().describe("the searched model, hardened, before it is fitted"),
+      .describe(
+        "the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
+      ),
+    hardenedBeforeFit: real
+      .nullable()
+      .describe("the searched model, hardened, before it is fitted, on the rows of softBeforeFit"),
     rows: z.int().min(1),
     parameters: z.int().min(0),
     layerShares: z
@@ -200,8 +204,12 @@ const resultRow = {
   softBeforeFit: real
     .nullable()
     .default(null)
-    .describe("the searched model under the gates it ended with; null where gates were not between 0 and 1"),
-  hardenedBeforeFit: real.nullable().describe("the searched model, hardened, before it is fitted"),
+    .describe(
+      "the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
+    ),
+  hardenedBeforeFit: real
+    .nullable()
+    .describe("the searched model, hardened, before it is fitted, on the rows of softBeforeFit"),
   overlap: z
     .number()
     .nullable()

@@ -51,11 +51,15 @@ export const ResultTableSchema = z
     soft_before_fit: z
       .number()
       .nullable()
-      .describe("score of the searched model under the gates it ended with; null where none were between 0 and 1"),
+      .describe(
+        "score of the searched model under the gates it ended with, on up to 500 rows spread over the split; null where none were between 0 and 1",
+      ),
     hardened_before_fit: z
       .number()
       .nullable()
-      .describe("score of the searched model, hardened, before it is fitted; null where no search trained weights"),
+      .describe(
+        "score of the searched model, hardened, before it is fitted, on the rows of soft_before_fit; null where no search trained weights",
+      ),
     overlap: z
       .number()
       .nullable()

@@ -64,3 +64,12 @@ def test_without_padding_rows_are_not_sorted_into_batches_by_length() -> None:
         full = [batch for batch in made.batches(range(1000), 32, 0, 0) if len(batch) == 32]
         spread.append(sum(max(made.lengths[r] for r in b) - min(made.lengths[r] for r in b) for b in full) / len(full))
     assert spread[0] < 10 < 40 < spread[1]
+
+
+def test_a_corpus_is_cut_down_to_rows_spread_evenly_over_it() -> None:
+    rows = [(0, TokenIds([row + 1], None, False), float(row)) for row in range(10)]
+    made = Corpus(["task"], rows, 0, CPU)
+    assert made.at_most(4).labels == [1, 3, 6, 8]
+    assert made.at_most(1).labels == [5]
+    assert made.at_most(10) is made
+    assert made.at_most(4).batch([2]).labels.tolist() == [6]

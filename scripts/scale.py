@@ -42,12 +42,13 @@ class Case:
     tokens: int = 32
     rows: int = 32
     layers: int = 6
+    linears: int = len(LINEARS)  # of a layer
     chunks: int = 4  # of rank 1 at each linear
     tasks: int = 1
 
     @property
     def candidates(self) -> int:
-        return self.chunks * len(LINEARS) * self.layers
+        return self.chunks * self.linears * self.layers
 
 
 #: What grows, how the axis calls it, and its values. Candidates are of rank 1, so that the inner widths grow with them.
@@ -55,7 +56,7 @@ AXES: dict[str, list[Case]] = {
     "tokens of a row": [Case(tokens=n) for n in (8, 16, 32, 64, 128, 256)],
     "rows of a batch": [Case(rows=n) for n in (4, 8, 16, 32, 64, 128)],
     "layers": [Case(layers=n) for n in (2, 4, 6, 8, 12)],
-    "candidates": [Case(chunks=n) for n in (1, 2, 4, 8, 16, 32, 64, 128)],
+    "candidates": [Case(linears=2, chunks=1), *(Case(chunks=n) for n in (1, 2, 4, 8, 16, 32, 64, 128, 256))],
     "tasks": [Case(tasks=n) for n in (1, 2, 4, 8, 16, 32)],
 }
 
@@ -111,7 +112,7 @@ def step_of(case: Case) -> tuple[Callable[[], None], Callable[[], float]]:
     """A step of a budgeted search over the case, and what tells the bytes it holds."""
     backbone = bert(case.layers)
     spec = contract.Space(
-        slots=LINEARS,
+        slots=LINEARS[: case.linears],
         layers=None,
         kinds=[contract.LoraKind(kind="lora", ranks=list(range(1, case.chunks + 1)), scale=2.0)],
     )

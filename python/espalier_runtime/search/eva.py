@@ -86,9 +86,10 @@ def explained_variance(problem: SearchProblem, rows: list[int], task: int = 0) -
     nothing = AdapterPool([], problem.space.kinds, problem.seed)
     model = AdaptedModel(problem.backbone, nothing, problem.new_heads(probe=False), problem.training.pooling)
     model.to(problem.backbone.device)
+    corpus = model.readable(problem.corpus, problem.lowest_layer)
     total = len(problem.tasks) * len(rows)
     with torch.no_grad(), attached(problem.backbone.model, probes.values()):
         for step, row in enumerate(rows):
-            loss = model.losses(problem.corpus.batch([row]), None).sum()
+            loss = model.losses(corpus.batch([row]), None).sum()
             problem.report(task * len(rows) + step + 1, total, float(loss))
     return {place: probe.explained() for place, probe in probes.items()}

@@ -82,7 +82,7 @@ def fisher(problem: SearchProblem, rows: list[int], task: int = 0) -> tuple[dict
     # The frozen model's loss has no gradient under a head of zeros.
     heads = problem.new_heads(probe=True)
     model = AdaptedModel(problem.backbone, pool, heads, problem.training.pooling, problem.execution).to(device)
-    corpus = model.readable(problem.corpus)
+    corpus = model.readable(problem.corpus, problem.lowest_layer)
     squares: dict[str, float] = defaultdict(float)
     total = len(problem.tasks) * len(rows)
     with attached(problem.backbone.model, [*probes.values(), *pool.members()]):

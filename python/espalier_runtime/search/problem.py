@@ -71,6 +71,11 @@ class SearchProblem:
         return self.limits.spendable
 
     @property
+    def lowest_layer(self) -> int:
+        """The lowest layer that the space reaches: what the layers below it give is the same all search long."""
+        return min(candidate.site.layer for candidate in self.space.candidates)
+
+    @property
     def execution(self) -> Execution:
         """How the search's steps compute."""
         return execution_of(self.training, self.backbone.device)

@@ -71,7 +71,7 @@ def _probe_gradients(
     model = AdaptedModel(problem.backbone, pool, heads, problem.training.pooling, problem.execution)
     model.to(problem.backbone.device)
     rows = problem.corpus.of_task(task)
-    corpus = model.readable(problem.corpus)
+    corpus = model.readable(problem.corpus, problem.lowest_layer)
     batches = corpus.batches(rows, problem.training.batch_size, problem.seed, 0)[: spec.batches]
     with attached(problem.backbone.model, [*probes.values(), *pool.members()]):
         for step, batch in enumerate(batches):

@@ -54,19 +54,20 @@ class AdaptedModel(nn.Module):
         assert isinstance(head, Head)
         return head
 
-    def readable(self, corpus: Corpus) -> Corpus:
+    def readable(self, corpus: Corpus, beside: int | None = None) -> Corpus:
         """`corpus` in batches as the adapters can take them, and from where on something is adapted.
 
+        `beside`: the lowest layer of what else is attached to the backbone; None where nothing is.
         Compiled steps take padded batches and the whole model: else every batch would be a shape of its own. Heads that
         mix layers read those below too, and under dropout no two states below are alike.
         """
         if self.execution.compiled:
             return corpus.padded()
         laid = corpus if self.adapters.packs else corpus.padded()
-        lowest = self.adapters.lowest_layer
-        if lowest is None or self.mixes or self.execution.dropout or not self.backbone.form.starts:
+        attached = [layer for layer in (self.adapters.lowest_layer, beside) if layer is not None]
+        if not attached or self.mixes or self.execution.dropout or not self.backbone.form.starts:
             return laid
-        return laid.starting_at(lowest)
+        return laid.starting_at(min(attached))
 
     def objective(self, task: int) -> Objective:
         """How the rows of the task with this id are trained and judged."""

@@ -67,7 +67,7 @@ def main() -> None:
             seconds = interleaved(
                 encoder_cases(work, backbone, folder, Path(cache)), options.repetitions, f"MiniLM, {task}"
             )
-            result["rows"] += [_of(row) for row in encoder_rows(task, seconds)]
+            result["rows"] += [_of(row) for row in encoder_rows(work, seconds)]
             result["accuracy"] += [] if options.quick else until_as_good(work, backbone, folder, Path(cache))
             result["where"] += _where(work, backbone, Path(cache))
         result["limits"] += _limits(work, backbone, seconds, gemm_rate(backbone, work.tokens // len(work.batches)))

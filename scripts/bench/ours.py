@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from bench.peers import LEARNING_RATE, RANK
-from bench.work import Learner, Work
+from bench.work import Case, Learner, Work
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head, Pooling
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.search.budgeted import BudgetedGates
+from espalier_runtime.search.problem import SearchProblem
+from espalier_runtime.search.saliency import search_saliency
+from espalier_runtime.structure.costs import Parameters
 from espalier_runtime.structure.gates import FixedGates, Gates
+from espalier_runtime.structure.limits import Limit, Limits
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Space, build_space
 from espalier_runtime.tasks.corpus import Corpus
@@ -56,6 +62,41 @@ def search(work: Work, backbone: Backbone, *, bottlenecks: bool) -> Learner:
     costs = torch.tensor([float(candidate.parameters) for candidate in space.candidates])
     gates = BudgetedGates(1, costs, int(0.005 * backbone.parameters), method, 0)
     return _steps(work, work.packed, model_of(work, backbone, space, "first"), gates)
+
+
+def score(work: Work, backbone: Backbone, layers: range, cache: Path) -> Case:
+    """A search without training of `layers`: every linear's gradient over all batches, and the structure at 0.5 %."""
+    space = build_space(contract.Space(slots=slots_of(backbone), layers=list(layers), kinds=[LORA]), backbone.sites)
+    work.packed.cache = PrefixCache(backbone, 1 << 40, "float32", cache)
+
+    def heads(_: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:  # noqa: ARG001
+        head = Head(backbone.hidden, work.classes)
+        # A head of zeros has no gradient to give.
+        for weight in head.parameters():
+            nn.init.normal_(weight, std=0.02)
+        return [(work.task, head)]
+
+    training = contract.Training(batchSize=len(work.batches[0]), pooling="first")  # type: ignore[call-arg]
+    spec = contract.SaliencyMethod(method="saliency", name="saliency", batches=len(work.batches))
+    limit = Limit("parameters", Parameters(), int(0.005 * backbone.parameters))
+    problem = SearchProblem(
+        backbone=backbone,
+        space=space,
+        limits=Limits([limit], space.candidates),
+        tasks=(work.task,),
+        corpus=work.packed,
+        training=training,
+        seed=0,
+        new_heads=heads,
+        report=lambda step, steps, loss: None,  # noqa: ARG005
+    )
+
+    def run() -> float:
+        started = time.perf_counter()
+        search_saliency(problem, spec, "saliency")
+        return time.perf_counter() - started
+
+    return run
 
 
 def fill(work: Work, backbone: Backbone, layer: int) -> float:

@@ -15,6 +15,10 @@ from espalier_runtime.backbone.load import Backbone
 
 EPOCHS = 5
 DEPTHS = (6, 4, 2, 1)
+#: Those that `search.frontier()` searches one after another.
+FRONTIER = (1, 2, 3, 4)
+#: Batches that each of its searches reads: saliency's default.
+SEARCH_BATCHES = 16
 
 #: Peers, as tables call them.
 TRAINER = "HF Trainer, PEFT LoRA, all layers"
@@ -72,8 +76,10 @@ def encoder_cases(work: Work, backbone: Backbone, folder: Path, cache: Path) -> 
         WIDE_SEARCH: ours.search(work, backbone, bottlenecks=True),
     }
     cases: dict[str, Case] = {name: learner.epoch for name, learner in learners.items()}
-    for depth in DEPTHS:
+    for depth in {*DEPTHS, *FRONTIER}:
         cases.update(_depth_cases(work, backbone, depth, cache))
+    for depth in FRONTIER:
+        cases[f"search of k={depth}"] = ours.score(work, backbone, every[-depth:], cache)
     return cases
 
 
@@ -106,8 +112,9 @@ def interleaved(cases: Mapping[str, Case], repetitions: int, said: str) -> Secon
     return seconds
 
 
-def encoder_rows(task: str, seconds: Seconds) -> list[Row]:
+def encoder_rows(work: Work, seconds: Seconds) -> list[Row]:
     """What an encoder's cases come to."""
+    task = work.task
     rows = [row for depth in DEPTHS for row in _depth_rows(task, seconds, depth)]
     cold = _cold(seconds, 2)
     trainer, same = ([EPOCHS * value for value in seconds[peer]] for peer in (TRAINER, SAME_K2))
@@ -117,9 +124,27 @@ def encoder_rows(task: str, seconds: Seconds) -> list[Row]:
     targets = {STILL: 2.5, BUCKETS: 1.4}
     for peer in (STILL, BUCKETS, ADALORA, FULL):
         rows.append(_row("all layers, an epoch", task, peer, every, seconds[peer], targets.get(peer)))
+    mine, ordinary = _whole_frontier(work, seconds)
+    said = f"frontier, k={FRONTIER[0]} to {FRONTIER[-1]}, {EPOCHS} epochs each, cold cache"
+    rows.append(_row(said, task, DEFAULT, mine, ordinary, 2.0, at_most=True))
     rows.append(_row(f"{WIDE_SEARCH}, a step", task, STILL, seconds[WIDE_SEARCH], seconds[STILL], 0.95, at_most=True))
     rows.append(_row(f"{SEARCH}, a step", task, f"k={DEPTHS[0]}", seconds[SEARCH], every, at_most=True))
     return rows
+
+
+def _whole_frontier(work: Work, seconds: Seconds) -> tuple[list[float], list[float]]:
+    """Seconds of all depths' searches and fits on all of the task's rows, and of the default peer's one training.
+
+    A search reads the same number of batches however many rows there are; filling and epochs grow with the rows.
+    """
+    batches = len(work.batches)
+    epoch = work.training_rows / (batches * len(work.batches[0]))
+    mine = [epoch * sum(cold) for cold in zip(*(_cold(seconds, depth) for depth in FRONTIER), strict=True)]
+    searched = zip(*(seconds[f"search of k={depth}"] for depth in FRONTIER), strict=True)
+    return (
+        [fits + SEARCH_BATCHES / batches * sum(search) for fits, search in zip(mine, searched, strict=True)],
+        [epoch * EPOCHS * value for value in seconds[DEFAULT]],
+    )
 
 
 def decoder_rows(task: str, seconds: Seconds) -> list[Row]:

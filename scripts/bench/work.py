@@ -39,11 +39,13 @@ class Work:
     """A random draw of a task's training rows, as whole batches in a random order.
 
     `bucketed` are the same rows, with those of like length together. `packed` and `padded` are one corpus laid in the
-    two ways. `held_out` are rows of the evaluation split, which nothing is trained on.
+    two ways. `held_out` are rows of the evaluation split, which nothing is trained on. `training_rows`: all that the
+    task has.
     """
 
     task: str
     classes: int
+    training_rows: int
     packed: Corpus
     batches: list[list[int]]
     bucketed: list[list[int]]
@@ -103,6 +105,7 @@ def load_work(task: str, backbone: Backbone, data: Path | None, batch_size: int,
     return Work(
         task=task,
         classes=len(loaded.labels),
+        training_rows=len(loaded.train),
         packed=corpus,
         batches=[list(range(start, start + batch_size)) for start in range(0, whole, batch_size)],
         bucketed=[buckets[index] for index in chance.permutation(len(buckets))],

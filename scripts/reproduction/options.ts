@@ -4,8 +4,8 @@ import { parseArgs } from "node:util";
 import { EspalierError } from "../../src/index.js";
 
 /**
- * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, under half an hour; `paper`:
- * whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
+ * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, one to two hours of a core;
+ * `paper`: whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
  */
 export const scales = ["smoke", "small", "paper"] as const;
 export type Scale = (typeof scales)[number];

@@ -82,7 +82,7 @@ const onTheHub = {
   ag_news: task.hub("fancyzhx/ag_news", { name: "ag_news", evaluation: "test" }),
 } as const;
 
-/** Rows that the small scale evaluates a task on: what the CPU spends its half hour on is training. */
+/** Rows that the small scale evaluates a task on: the time is for training. */
 const evaluatedRows = 500;
 
 /** The first rows of an embedded task, so that nothing takes long. */

@@ -29,6 +29,16 @@ test.each(["compile", "backboneDropout"])(
   },
 );
 
+test("a generation's head, which is the model's own, cannot mix layers", () => {
+  const tasks = [
+    { name: "t", kind: "generation", source: "files", train: "train.jsonl", validation: "validation.jsonl" },
+  ];
+  expect(faultOf({ tasks, training: { headLayers: "mixed" } }).message).toBe(
+    'experiment.json: training.headLayers: "mixed" is for heads that are trained, and that of a generation is the model\'s own; use "last"',
+  );
+  expect(checkExperiment({ ...good, tasks }).training.headLayers).toBe("last");
+});
+
 describe("an experiment that is right", () => {
   test("gets every default", () => {
     const experiment = checkExperiment(good);

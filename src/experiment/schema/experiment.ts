@@ -31,6 +31,10 @@ export const ExperimentSchema = z
       .default(3)
       .describe("how many seeds (0, 1, ...), or the seeds themselves"),
   })
+  .refine(({ tasks, training }) => training.headLayers === "last" || tasks.every(({ kind }) => kind !== "generation"), {
+    path: ["training", "headLayers"],
+    message: 'is for heads that are trained, and that of a generation is the model\'s own; use "last"',
+  })
   .meta({ id: "Experiment" });
 
 export type ExperimentInput = z.input<typeof ExperimentSchema>;

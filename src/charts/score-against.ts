@@ -26,10 +26,13 @@ interface Point {
   title: string;
 }
 
+/** From this ratio of the most parameters to the fewest on, their axis is logarithmic: all but the most would stand at its foot. */
+const wide = 20;
+
 /** One dot a method; the first method is the answer. Dots of equal cost stand side by side, a few pixels apart. */
 export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOptions = {}): SVGSVGElement {
   const { by = "parameters", task = rows[0]?.task ?? "", width = defaultWidth } = options;
-  const axis = by === "parameters" ? "parameters the task uses" : "time of a fit step (ms)";
+  const measured = by === "parameters" ? "parameters the task uses" : "time of a fit step (ms)";
   const name = `score on ${task} against ${by === "parameters" ? "parameters" : "step time"}`;
   const own = rows.filter((row) => row.task === task);
   const shown = own.flatMap((row, index) => pointOf(row, by, index === 0));
@@ -38,7 +41,13 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
   const height = 300;
   const labels = Math.max(...shown.map((point) => textWidth(point.method, "bold")));
   const most = Math.max(...shown.map((point) => point.cost)) || 1;
-  const x = { domain: [0, most], range: [margins.marginLeft + 10, width - margins.marginRight - labels - 18] };
+  const least = Math.min(...shown.map((point) => point.cost));
+  const isWide = by === "parameters" && least > 0 && most / least >= wide;
+  const x = {
+    type: isWide ? ("log" as const) : ("linear" as const),
+    domain: [isWide ? least : 0, most],
+    range: [margins.marginLeft + 10, width - margins.marginRight - labels - 18],
+  };
   const scores = shown.flatMap((point) => [point.low, point.high]);
   const y = scoreScale(scores, height - margins.marginBottom, margins.marginTop);
   const placed = place(shown, Plot.scale({ x }), Plot.scale({ y }));
@@ -49,7 +58,7 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
       says: `${shown.map((point) => point.title).join("; ")}. On the frontier: ${best.map((point) => point.method).join(", ")}.`,
       height,
       ...margins,
-      x: { ...x, label: axis },
+      x: { ...x, label: isWide ? `${measured}, logarithmic` : measured },
       y,
       marks: [
         ...scoreAxis(`${own[0]!.metric} x 100, ${own[0]!.split}`),

@@ -120,3 +120,17 @@ test("text from records is text, whatever it holds", () => {
   expect(svg.querySelectorAll("img")).toHaveLength(0);
   expect(svg.textContent).toContain("<img src=x");
 });
+
+test("the axis of parameters is logarithmic where the most are twenty times the fewest", () => {
+  const costing = (...costs: number[]) =>
+    record.rows.slice(0, costs.length).map((row, index) => ({
+      ...row,
+      task: "one",
+      method: `m${index}`,
+      parameters: { ...row.parameters, task: costs[index]! },
+    }));
+  const axis = (...costs: number[]) => scoreAgainst(costing(...costs), { document }).textContent;
+  expect(axis(1000, 20_000)).toContain("logarithmic");
+  expect(axis(1000, 19_000)).not.toContain("logarithmic");
+  expect(axis(0, 20_000)).not.toContain("logarithmic");
+});

@@ -36,7 +36,8 @@ export function sparsityFigure(points: readonly SparsityPoint[], options: Figure
       marks: [
         Plot.gridY({ stroke: grid, strokeOpacity: 1, ticks: 5 }),
         Plot.axisX([...new Set(points.map((point) => point.weight))], {
-          tickFormat: String,
+          // A tick format would leave out some: on a logarithmic scale Plot labels round ones only.
+          text: String,
           labelAnchor: "center",
           labelArrow: "none",
           fill: dim,

@@ -73,7 +73,7 @@ export class Calls {
   async #call<T>(method: string, payload: object, schema: z.ZodType<T>): Promise<T> {
     const text = await this.#interpreter.dispatch(method, JSON.stringify(payload));
     const answer = JSON.parse(text);
-    // Only an error has this member; the answers, of which a run makes many, are read once.
+    // Every answer but an error has this member, and a run makes so many that each is read once.
     if (answer?.ok === undefined) throw new PythonError(read(ErrorSchema, answer, method).error);
     return read(schema, answer.ok, method);
   }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from espalier_runtime.backbone.heads import Head
 from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.baselines.target import Target
@@ -100,32 +102,27 @@ def evaluate(
 
 
 def hardened_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
-    """Scores of the searched model cut down to its structure, before any fit: the discretisation gap's hard side.
-
-    Over at most GAP_ROWS rows of each split, as `soft_scores`.
-    """
+    """Scores of the searched model cut down to its structure, before any fit: the discretisation gap's hard side."""
     if found is None or found.model is None:
         return None
     pool = AdapterPool(found.structure.candidates, prepared.space.kinds, 0)
     pool.copy_from(found.model.pool)
     heads = _heads_of(found.model, prepared)
     model = AdaptedModel(prepared.backbone, pool, heads, prepared.plan.training.pooling).to(prepared.backbone.device)
-    rows = found.structure.gates().to(prepared.backbone.device)
-    return [
-        predict(model, corpus.at_most(GAP_ROWS), rows, task.metric, prepared.plan.training.max_tokens).score
-        for task, corpus in zip(prepared.tasks, splits, strict=True)
-    ]
+    return _gap_scores(prepared, model, found.structure.gates().to(prepared.backbone.device), splits)
 
 
 def soft_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
-    """Scores of the searched model under the gates it ended with: the discretisation gap's soft side.
-
-    Over at most GAP_ROWS rows of each split, spread evenly over it.
-    """
+    """Scores of the searched model under the gates it ended with: the discretisation gap's soft side."""
     if found is None or found.model is None or found.soft is None:
         return None
+    return _gap_scores(prepared, found.model, found.soft, splits)
+
+
+def _gap_scores(prepared: Prepared, model: AdaptedModel, gates: Tensor, splits: Sequence[Corpus]) -> list[float]:
+    """The model's score under `gates` on each task's split, over at most GAP_ROWS rows spread evenly over it."""
     return [
-        predict(found.model, corpus.at_most(GAP_ROWS), found.soft, task.metric, prepared.plan.training.max_tokens).score
+        predict(model, corpus.at_most(GAP_ROWS), gates, task.metric, prepared.plan.training.max_tokens).score
         for task, corpus in zip(prepared.tasks, splits, strict=True)
     ]
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from step_time import EMBEDDED, load_corpus, lora_space
+from embedded_work import EMBEDDED, load_corpus, lora_space
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head

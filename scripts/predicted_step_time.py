@@ -13,9 +13,10 @@ import argparse
 import json
 import statistics
 import time
+from dataclasses import asdict, dataclass
 
 import torch
-from step_time import EMBEDDED, load_corpus, lora_space
+from embedded_work import EMBEDDED, load_corpus, lora_space
 
 from espalier_runtime import contract
 from espalier_runtime.backbone.heads import Head
@@ -24,6 +25,17 @@ from espalier_runtime.structure.space import Candidate, Space, build_space
 from espalier_runtime.trials.calibrate import Workload, measure_times
 from espalier_runtime.trials.step_memory import measure_memory, peak_bytes
 from espalier_runtime.trials.steps import step_ms
+
+
+@dataclass(frozen=True)
+class Row:
+    """A structure's step, in milliseconds, and what it holds at its peak."""
+
+    structure: str
+    predicted: float
+    measured: float
+    predictedMiB: float  # noqa: N815
+    measuredMiB: float  # noqa: N815
 
 
 def main() -> None:
@@ -53,21 +65,23 @@ def main() -> None:
             measured[name].append(step_ms(work, batch, candidates, clock))
     full = times.price(space.candidates).of(range(len(space.candidates)))
     scale = statistics.median(measured["full"]) / full
-    rows = []
-    for name, candidates in structures.items():
-        predicted = scale * times.price(candidates).of(range(len(candidates)))
-        ms = statistics.median(measured[name])
-        rows.append({"structure": name, "predicted": predicted, "measured": ms, "error": predicted / ms - 1})
     started = time.perf_counter()
     part = work.largest_part
     memory = measure_memory(work, part)
     memory_seconds = time.perf_counter() - started
-    for row in rows:
-        candidates = structures[row["structure"]]
-        row["predictedMiB"] = memory.price(candidates).of(range(len(candidates))) / 2**20
-        row["measuredMiB"] = peak_bytes(work, work.model(candidates), part) / 2**20
+    rows = [
+        Row(
+            structure=name,
+            predicted=scale * times.price(candidates).of(range(len(candidates))),
+            measured=statistics.median(measured[name]),
+            predictedMiB=memory.price(candidates).of(range(len(candidates))) / 2**20,
+            measuredMiB=peak_bytes(work, work.model(candidates), part) / 2**20,
+        )
+        for name, candidates in structures.items()
+    ]
     if options.json:
-        print(json.dumps({"memory": memory_seconds, "calibration": seconds, "unscaled": 1 / scale, "rows": rows}))
+        found = [{**asdict(row), "error": row.predicted / row.measured - 1} for row in rows]
+        print(json.dumps({"memory": memory_seconds, "calibration": seconds, "unscaled": 1 / scale, "rows": found}))
         return
     print(
         f"calibration took {seconds:.1f} s, of memory {memory_seconds:.1f} s;"
@@ -75,10 +89,10 @@ def main() -> None:
     )
     print(f"{'structure':32}{'step, predicted':>16}{'measured':>10}{'':>8}{'memory, predicted':>20}{'measured':>10}")
     for row in rows:
-        step, held = row["error"], row["predictedMiB"] / row["measuredMiB"] - 1
+        step, held = row.predicted / row.measured - 1, row.predictedMiB / row.measuredMiB - 1
         print(
-            f"{row['structure']:32}{row['predicted']:13.1f} ms{row['measured']:7.1f} ms{100 * step:+7.1f}%"
-            f"{row['predictedMiB']:16.1f} MiB{row['measuredMiB']:6.1f} MiB{100 * held:+6.1f}%"
+            f"{row.structure:32}{row.predicted:13.1f} ms{row.measured:7.1f} ms{100 * step:+7.1f}%"
+            f"{row.predictedMiB:16.1f} MiB{row.measuredMiB:6.1f} MiB{100 * held:+6.1f}%"
         )
 
 

@@ -18,10 +18,12 @@ import platform
 import statistics
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import Tensor
 
 from bench import ours, peers
 from bench.limit import gemm_rate, least_seconds, saved_bytes
@@ -44,6 +46,8 @@ from espalier_runtime.backbone.embedded import embedded_folder
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.structure.space import build_space
+from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.training.model import AdaptedModel
 
 TASKS = ["trec", "sst2", "mnli", "boolq"]
 EMBEDDED = ["snips", "qnli"]
@@ -109,7 +113,7 @@ def _decoder(
 
 def _where(work: Work, backbone: Backbone, cache: Path) -> list[dict[str, object]]:
     """Shares of a step's time, with all layers adapted and with two on a warm cache."""
-    found = []
+    found: list[dict[str, object]] = []
     for depth in (backbone.layers, 2):
         layers = range(backbone.layers - depth, backbone.layers)
         parts = time_by_part(ours.fit(work, backbone, layers, cache))
@@ -120,7 +124,7 @@ def _where(work: Work, backbone: Backbone, cache: Path) -> list[dict[str, object
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--tasks", type=lambda text: text.split(","), default=None)
     parser.add_argument("--repetitions", type=int, default=3)
@@ -153,6 +157,10 @@ def _limits(work: Work, backbone: Backbone, seconds: Seconds, rate: float) -> li
     return found
 
 
+def _loss(model: AdaptedModel, batch: Batch) -> Tensor:
+    return model.losses(batch, None).sum()
+
+
 def _kept(work: Work, folder: Path, backbone: Backbone) -> list[dict[str, object]]:
     """Bytes kept for backward of the first batch, against PEFT as people run it."""
     rows = work.batches[0]
@@ -168,7 +176,7 @@ def _kept(work: Work, folder: Path, backbone: Backbone) -> list[dict[str, object
         own = ours.model_of(work, backbone, space, "first")
         with own.adapters.attached(backbone.model):
             both = torch.nn.ModuleList([own, backbone.model])
-            kept = saved_bytes(lambda own=own: own.losses(work.packed.batch(rows), None).sum(), both)
+            kept = saved_bytes(partial(_loss, own, work.packed.batch(rows)), both)
         found.append(
             {
                 "task": work.task,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from espalier_runtime.backbone.load import Backbone
 
 def gemm_rate(backbone: Backbone, tokens: int) -> float:
     """Operations a second, the best of a few shapes and repetitions."""
-    config = backbone.model.config
+    config: Any = backbone.model.config
     best = 0.0
     narrow, wide = config.hidden_size, config.intermediate_size
     for inputs, outputs in ((narrow, wide), (wide, narrow)):
@@ -38,7 +39,7 @@ def gemm_rate(backbone: Backbone, tokens: int) -> float:
 
 def least_seconds(work: Work, backbone: Backbone, layers: range, rate: float, *, cached: bool) -> float:
     """Seconds for all batches of a fit with adapters in `layers`, whose head reads the first token."""
-    config = backbone.model.config
+    config: Any = backbone.model.config
     hidden, wide = config.hidden_size, config.intermediate_size
     linears = 2 * (4 * hidden**2 + 2 * hidden * wide)
     keys_and_values = 2 * 2 * hidden**2

@@ -69,7 +69,7 @@ def score(work: Work, backbone: Backbone, layers: range, cache: Path) -> Case:
     space = build_space(contract.Space(slots=slots_of(backbone), layers=list(layers), kinds=[LORA]), backbone.sites)
     work.packed.cache = PrefixCache(backbone, 1 << 40, "float32", cache)
 
-    def heads(_: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:  # noqa: ARG001
+    def heads(aside: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:  # noqa: ARG001
         head = Head(backbone.hidden, work.classes)
         # A head of zeros has no gradient to give.
         for weight in head.parameters():

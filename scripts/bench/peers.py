@@ -71,7 +71,7 @@ def trainer(work: Work, folder: Path, *, layers: range) -> Learner:
         def __getitem__(self, index: int) -> dict[str, Any]:
             return arguments_of(work.batch(work.batches[index]))
 
-    class InOrder(Trainer):
+    class InOrder(Trainer):  # type: ignore[misc]
         """The rows come in the batches of every other case, made by the same code."""
 
         def _get_train_sampler(self, *_: object) -> SequentialSampler:

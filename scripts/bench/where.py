@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from torch.profiler import ProfilerActivity, profile
 
-from bench.ours import RANK
+from bench.peers import RANK
 from bench.work import Learner
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")

@@ -49,20 +49,25 @@ export const StructureSchema = z
   })
   .meta({ id: "Structure" });
 
+/** The two sides of the discretisation gap. */
+const beforeFit = {
+  softBeforeFit: real
+    .nullable()
+    .default(null)
+    .describe(
+      "the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
+    ),
+  hardenedBeforeFit: real
+    .nullable()
+    .describe("the searched model, hardened, before it is fitted, on the rows of softBeforeFit"),
+};
+
 export const TaskScoreSchema = z
   .strictObject({
     metric: MetricSchema,
     split: z.enum(["validation", "test"]),
     score: real,
-    softBeforeFit: real
-      .nullable()
-      .default(null)
-      .describe(
-        "the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
-      ),
-    hardenedBeforeFit: real
-      .nullable()
-      .describe("the searched model, hardened, before it is fitted, on the rows of softBeforeFit"),
+    ...beforeFit,
     rows: z.int().min(1),
     parameters: z.int().min(0),
     layerShares: z
@@ -201,15 +206,7 @@ const resultRow = {
   memoryMiB: PredictedSchema.nullable()
     .default(null)
     .describe("the most that a training step's tensors take; null: of no structure"),
-  softBeforeFit: real
-    .nullable()
-    .default(null)
-    .describe(
-      "the searched model under the gates it ended with, on up to 500 rows spread over the split; null where gates were not between 0 and 1",
-    ),
-  hardenedBeforeFit: real
-    .nullable()
-    .describe("the searched model, hardened, before it is fitted, on the rows of softBeforeFit"),
+  ...beforeFit,
   overlap: z
     .number()
     .nullable()

@@ -23,6 +23,6 @@ export default defineExperiment({
   tasks: ["trec", "cola", "mnli", "rte", "qnli"].map(ofFolder),
   budget: budget.parameters("0.5%"),
   methods: [search.budgeted(), baselines.uniform()],
-  training: { maxSteps: 150, batchSize: 32, learningRate: 3e-3, maxLength: 96 },
+  training: { maxSteps: 150, batchSize: 16, learningRate: 3e-3, maxLength: 96 },
   seeds: 1,
 });

@@ -51,7 +51,11 @@ await script(async () => {
     figures: Object.fromEntries(
       figures.map(({ task, perturbation, metric, points: drawnPoints }) => [
         `${task}-${perturbation.replace(" ", "-")}`,
-        (drawn) => robustnessCurves(drawnPoints, { ...drawn, perturbation, metric }),
+        (drawn) =>
+          robustnessCurves(
+            drawnPoints.map((point) => ({ ...point, method: labels[point.method] ?? point.method })),
+            { ...drawn, perturbation, metric },
+          ),
       ]),
     ),
     notes: [

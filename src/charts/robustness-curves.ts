@@ -22,17 +22,28 @@ export interface RobustnessOptions extends FigureOptions {
   metric?: string;
 }
 
-/** The curves of one perturbation on one task. */
+/**
+ * The curves of one perturbation on one task. Bands are drawn to one span of all scores beyond them, and to at least ten points: the
+ * interval of two seeds can be so wide that no curve would be seen beside it.
+ */
 export function robustnessCurves(points: readonly RobustnessPoint[], options: RobustnessOptions): SVGSVGElement {
   const { perturbation, metric = "score", width = defaultWidth } = options;
   const name = `${metric} under ${perturbation}`;
   if (points.length === 0) return emptyFigure(name, `Nothing was measured under ${perturbation}.`, options);
   const methods = [...new Set(points.map((point) => point.method))];
   const [height, marginTop, marginBottom] = [240, 24, 38];
-  const bounds = points.flatMap((point) => [point.low ?? point.score, point.high ?? point.score, point.score]);
+  const scores = points.map((point) => point.score);
+  const [lowest, highest] = [Math.min(...scores), Math.max(...scores)];
+  const reach = Math.max(highest - lowest, 0.1);
+  const shown = points.map(({ low, high, ...point }) => ({
+    ...point,
+    low: low === undefined ? undefined : Math.max(low, lowest - reach),
+    high: high === undefined ? undefined : Math.min(high, highest + reach),
+  }));
+  const bounds = shown.flatMap((point) => [point.low ?? point.score, point.high ?? point.score, point.score]);
   const y = scoreScale(bounds, height - marginBottom, marginTop);
   const series = methods.map((method) =>
-    points.filter((point) => point.method === method).sort((a, b) => a.ratio - b.ratio),
+    shown.filter((point) => point.method === method).sort((a, b) => a.ratio - b.ratio),
   );
   const ends = series.map((line, index): SeriesEnd => {
     const last = line.at(-1)!;

@@ -121,6 +121,17 @@ test("text from records is text, whatever it holds", () => {
   expect(svg.textContent).toContain("<img src=x");
 });
 
+test("a band far wider than its curve takes no more of the frame than ten points beyond it", () => {
+  const band = (low: number, high: number) => {
+    const ends = [0, 0.1].map((ratio) => ({ method: "one", ratio, score: 0.625, low, high }));
+    const svg = robustnessCurves(ends, { document, perturbation: "input noise" });
+    return `${svg.querySelector('[aria-label="area"] path')!.getAttribute("d")} ${svg.textContent}`;
+  };
+  expect(band(-5, 5)).toBe(band(0.525, 0.725));
+  expect(band(0.6, 5)).toBe(band(0.6, 0.725));
+  expect(band(0.6, 0.65)).not.toBe(band(0.6, 0.725));
+});
+
 test("the axis of parameters is logarithmic where the most are twenty times the fewest", () => {
   const costing = (...costs: number[]) =>
     record.rows.slice(0, costs.length).map((row, index) => ({

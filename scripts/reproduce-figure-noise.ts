@@ -15,7 +15,12 @@ import { publish } from "./reproduction/publish.js";
 import { noiseFigure } from "./reproduction/published.js";
 
 /** Evaluation rows a task, so that so many evaluations end in time; undefined: all. */
-const rows: Record<Options["scale"], number | undefined> = { smoke: 16, small: 100, paper: undefined };
+const rows: Record<Options["scale"], number | undefined> = {
+  smoke: 16,
+  small: 100,
+  medium: 100,
+  paper: undefined,
+};
 
 await script(async () => {
   const options = readOptions("reproduce-figure-noise", "The paper's figure of noise injection.");

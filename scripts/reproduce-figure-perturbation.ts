@@ -20,7 +20,7 @@ await script(async () => {
   const given = readOptions("reproduce-figure-perturbation", "The paper's figure of data perturbation.");
   // Thirteen runs: two seeds unless more were asked for.
   const asked = process.argv.some((argument) => argument.startsWith("--seeds"));
-  const options = given.scale === "small" && !asked ? { ...given, seeds: 2 } : given;
+  const options = (given.scale === "small" || given.scale === "medium") && !asked ? { ...given, seeds: 2 } : given;
   const pair = ofPair(options, "data", [search.budgeted(), baselines.uniform()]);
   const experiment = { ...pair, tasks: pair.tasks.slice(0, 1) };
   const { clean, data } = study.sensitivity(experiment, options.scale === "smoke" ? { ratios: [0.2] } : {});

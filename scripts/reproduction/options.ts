@@ -4,10 +4,10 @@ import { parseArgs } from "node:util";
 import { EspalierError } from "../../src/index.js";
 
 /**
- * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, one to two hours of a core;
- * `paper`: whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
+ * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, within half an hour on two
+ * cores; `medium`: twice the training on longer rows, one to two hours of a core; `paper`: whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
  */
-export const scales = ["smoke", "small", "paper"] as const;
+export const scales = ["smoke", "small", "medium", "paper"] as const;
 export type Scale = (typeof scales)[number];
 
 export interface Options {
@@ -38,7 +38,7 @@ export function readOptions(script: string, purpose: string, given = process.arg
   }
   const scale = scales.find((name) => name === values.scale);
   if (scale === undefined) throw wrong("--scale", values.scale, `Use one of: ${scales.join(", ")}.`);
-  const seeds = Number(values.seeds ?? { smoke: 1, small: 3, paper: 5 }[scale]);
+  const seeds = Number(values.seeds ?? { smoke: 1, small: 3, medium: 3, paper: 5 }[scale]);
   if (!Number.isInteger(seeds) || seeds < 1) throw wrong("--seeds", values.seeds, "Give a whole number of at least 1.");
   return {
     script,
@@ -82,13 +82,15 @@ function helpOf(script: string, purpose: string): string {
 
   npx jiti scripts/${script}.ts --scale small --data <folder>
 
-  --scale smoke|small|paper  smoke: seconds, a few embedded rows; small (default): MiniLM on
-                             the CPU; paper: whole tasks of the Hub on CUDA
-  --data <folder>            at small scale: a folder a task with train.jsonl, validation.jsonl
-                             and, where there is one, test.jsonl; without it the embedded tasks
-  --runs <folder>            the run directories, shared by all scripts (reproduction/runs);
-                             what is there is continued and not computed again
-  --output <folder>          takes tables and figures (reproduction)
-  --seeds <count>            default: 1 at smoke, 3 at small, 5 at paper scale
-  --backbone <name>          at paper scale: a name on the Hub, or a folder`;
+  --scale <scale>    smoke: seconds, a few embedded rows; small (default): MiniLM on the CPU,
+                     within half an hour on two cores; medium: twice the training on longer
+                     rows, one to two hours of a core; paper: whole tasks of the Hub on CUDA
+  --data <folder>    at small and medium scale: a folder a task with train.jsonl,
+                     validation.jsonl and, where there is one, test.jsonl; without it the
+                     embedded tasks
+  --runs <folder>    the run directories, shared by all scripts (reproduction/runs); what is
+                     there is continued and not computed again
+  --output <folder>  takes tables and figures (reproduction)
+  --seeds <count>    default: 1 at smoke, 3 at small and medium, 5 at paper scale
+  --backbone <name>  at paper scale: a name on the Hub, or a folder`;
 }

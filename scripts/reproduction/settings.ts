@@ -12,7 +12,8 @@ type Training = NonNullable<ExperimentDefinition["training"]>;
 /** Rates of the scales' batch size for adapters; a method with another rate of its own says so. */
 const training: Record<Options["scale"], Training> = {
   smoke: { maxSteps: 3, batchSize: 8, learningRate: 3e-3, maxLength: 24 },
-  small: { maxSteps: 80, batchSize: 16, learningRate: 3e-3, maxLength: 96 },
+  small: { maxSteps: 40, batchSize: 16, learningRate: 3e-3, maxLength: 64 },
+  medium: { maxSteps: 80, batchSize: 16, learningRate: 3e-3, maxLength: 96 },
   paper: { epochs: 5, batchSize: 32, learningRate: 5e-4, maxLength: 256, device: "cuda" },
 };
 
@@ -54,12 +55,18 @@ export function tasksNamed(names: readonly (keyof typeof onTheHub)[], { scale, d
   if (scale === "paper") return names.map((name) => onTheHub[name]);
   if (scale === "smoke") return [fewRows("snips", "test"), fewRows("qnli", "validation")];
   if (data === undefined) return [task.embedded("snips"), task.embedded("qnli")];
-  return names.map((name) => folderTask(name, { data, evaluated: evaluatedRows, copies: path.join(runs, "rows") }));
+  return names.map((name) =>
+    folderTask(name, {
+      data,
+      evaluated: evaluatedRows[scale],
+      copies: path.join(runs, `rows-${evaluatedRows[scale]}`),
+    }),
+  );
 }
 
 /** Whether the tasks are those that were asked for, and not the embedded ones in their place. */
 export function areNamedTasks({ scale, data }: Options): boolean {
-  return scale === "paper" || (scale === "small" && data !== undefined);
+  return scale === "paper" || (scale !== "smoke" && data !== undefined);
 }
 
 const glue = (config: string, columns: { text: string; textPair?: string }, evaluation = "validation") =>
@@ -82,8 +89,8 @@ const onTheHub = {
   ag_news: task.hub("fancyzhx/ag_news", { name: "ag_news", evaluation: "test" }),
 } as const;
 
-/** Rows that the small scale evaluates a task on: the time is for training. */
-const evaluatedRows = 500;
+/** Rows that a task is evaluated on, where it is read from a folder: the time is for training. */
+const evaluatedRows = { small: 300, medium: 500 };
 
 /** The first rows of an embedded task, so that nothing takes long. */
 function fewRows(id: "snips" | "qnli", split: "test" | "validation"): Task {

@@ -51,11 +51,12 @@ class AdapterKind(ABC):
 
     `equation` in one line; `source` its paper. `slots`: where it may attach. `sizes`: units a site may have, growing;
     each step from one to the next is one chunk. `reads` orders several adapters at one module. `mergeable`: it is
-    affine in a linear's input, or in a norm's output, so that it can be folded into the module. `peft`: PEFT's name for
-    it, None where PEFT cannot hold it. `couples`: what a unit adds depends on the other units, so that several adapters
-    of it in one module would not simply add up. `tasks`: how many tasks a kind is made for that has parts of a task's
-    own. `packs`: it works token by token, so that the rows of a batch may lie one after the other. `by_token`: it also
-    works where its modules see only some of the tokens.
+    affine in a linear's input, or in a norm's output, so that it can be folded into the module. `peft`: PEFT's name
+    for what holds it, of one task where it has parts of a task's own; None where nothing of PEFT's does. `couples`:
+    what a unit adds depends on the other units, so that several adapters of it in one module would not simply add
+    up. `tasks`: how many tasks a kind is made for that has parts of a task's own. `packs`: it works token by token,
+    so that the rows of a batch may lie one after the other. `by_token`: it also works where its modules see only
+    some of the tokens.
     `needs`: what a backbone must have beside a slot.
     """
 
@@ -168,6 +169,13 @@ class Adapter(nn.Module):
         if values.dim() == of_rows.dim():
             return of_rows
         return of_rows.expand(len(of_rows), values.shape[0] // len(of_rows), -1).flatten(0, 1)
+
+    def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:
+        """A (r, inputs), B (outputs, r) and s of what these units, all open, add for a row of `task`: s B A x.
+
+        Of the kinds whose `peft` is "lora".
+        """
+        raise NotImplementedError
 
     def penalty(self) -> Tensor | None:
         """What the kind adds to the loss, a number; None where it adds nothing."""

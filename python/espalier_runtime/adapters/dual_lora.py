@@ -61,6 +61,12 @@ class DualLora(Adapter):
         signs = torch.cat([torch.ones_like(own[..., :1]), -own], -1)
         return add_paths(x, h, self.down, self.up, signs, self.open_units(h), self.kind.scale)
 
+    def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:
+        paths = [0, 1 + task]
+        down, up = self.down[units][:, paths].flatten(0, 1), self.up[units][:, paths]
+        signs = torch.tensor([[1.0], [-1.0]]).to(up)
+        return down, (signs * up).flatten(0, 1).t(), self.kind.scale
+
     def penalty(self) -> Tensor | None:
         if self.kind.orthogonality == 0:
             return None
@@ -78,6 +84,7 @@ def dual_lora(spec: contract.DualLoraKind, tasks: int) -> DualLoraKind:
         slots=LINEAR_SLOTS,
         sizes=tuple(spec.ranks),
         mergeable=True,
+        peft="lora",
         tasks=tasks,
         scale=spec.scale,
         orthogonality=spec.orthogonality,

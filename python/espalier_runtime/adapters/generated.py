@@ -63,6 +63,11 @@ class Generated(Adapter):
         down, up = self.code @ self.down, self.code @ self.up
         return add_paths(x, h, down, up, self.own_task(h), self.open_units(h), self.kind.scale)
 
+    def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:
+        code = self.code[units, task].unsqueeze(1)
+        down, up = code @ self.down[units], code @ self.up[units]
+        return down.squeeze(1), up.squeeze(1).t(), self.kind.scale
+
 
 def generated(spec: contract.GeneratedKind, tasks: int) -> GeneratedKind:
     """The kind that `spec` describes, for a number of tasks."""
@@ -74,6 +79,7 @@ def generated(spec: contract.GeneratedKind, tasks: int) -> GeneratedKind:
         slots=LINEAR_SLOTS,
         sizes=tuple(spec.ranks),
         mergeable=True,
+        peft="lora",
         tasks=tasks,
         scale=spec.scale,
         embedding=spec.embedding,

@@ -42,6 +42,9 @@ class AdapterGroup(Adapter):
         )
         return flat.view(h.shape)
 
+    def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:  # noqa: ARG002
+        return self.down[units], self.up[:, units], self.kind.scale
+
 
 def _down(v: Tensor, weight: Tensor) -> Tensor:
     """v W_down^T, (..., R), laid out unit after unit.

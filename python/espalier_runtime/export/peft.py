@@ -1,4 +1,4 @@
-"""A plain PEFT adapter of one task, or of all tasks together: of LoRA or of (IA)^3, which PEFT keeps apart.
+"""A plain PEFT adapter of one task, or of all tasks together: a LoRA or an (IA)^3, which PEFT keeps apart.
 
 What a task uses beside them is left out, and told.
 """
@@ -14,57 +14,53 @@ from torch import Tensor
 
 from espalier_runtime.errors import InputError
 from espalier_runtime.export.head import what_it_reads, write_head
+from espalier_runtime.export.kinds import held_by_peft, kinds_of_task
 from espalier_runtime.export.native import LoadedAdapter
 from espalier_runtime.export.peft_ia3 import write_ia3
 from espalier_runtime.export.peft_lora import write_lora
 from espalier_runtime.records.files import write_text
 
-#: The kinds that PEFT holds, and what writes each.
+#: What writes each type of PEFT's.
 WRITERS: dict[str, Callable[[LoadedAdapter, str | None, Path], None]] = {"lora": write_lora, "ia3": write_ia3}
 
 
 def write_peft(adapter: LoadedAdapter, task: str | None, folder: Path) -> list[str]:
     """Writes the adapter of `task`, or of all tasks, into `folder`; returns the kinds that are left out.
 
-    The task's head, which PEFT has no place for, is written beside it. Raises InputError as `peft_kind`.
+    The task's head, which PEFT has no place for, is written beside it. Raises InputError as `peft_type`.
     """
-    kind = peft_kind(adapter, task)
-    WRITERS[kind](adapter, task, folder)
+    name = peft_type(adapter, task)
+    WRITERS[name](adapter, task, folder)
     write_head(folder, adapter, task, "peft")
-    write_text(folder / "README.md", _readme(adapter, task, kind))
-    return sorted(kinds_of_task(adapter, task) - {kind})
+    write_text(folder / "README.md", _readme(adapter, task, name))
+    return sorted(kinds_of_task(adapter, task) - held_by_peft(adapter, task).keys())
 
 
-def peft_kind(adapter: LoadedAdapter, task: str | None) -> str:
-    """The kind that a PEFT adapter of `task` holds. Raises InputError where it uses none that PEFT has, or two."""
-    held = [kind for kind in WRITERS if kind in kinds_of_task(adapter, task)]
+def peft_type(adapter: LoadedAdapter, task: str | None) -> str:
+    """PEFT's name for an adapter of `task`. Raises InputError where it uses nothing that PEFT has, or two types."""
+    kinds = held_by_peft(adapter, task)
     whose = "these tasks" if task is None else f'"{task}"'
-    if not held:
+    if not kinds:
         raise InputError(
-            f"export: the structure of {whose} holds neither {' nor '.join(WRITERS)}, and PEFT has no other kind",
-            mend="Export it with --to native.",
+            f"export: the structure of {whose} holds nothing that PEFT has as {' or '.join(WRITERS)}",
+            mend="Export it with --to native; espalier kinds says what PEFT holds.",
         )
-    if len(held) > 1:
+    if len(set(kinds.values())) > 1:
         raise InputError(
-            f"export: the structure of {whose} holds {' and '.join(held)}, and a PEFT adapter is of one type",
+            f"export: the structure of {whose} holds {' and '.join(kinds)}, and a PEFT adapter is of one type",
             mend="Export it with --to merged, which folds both into the weights, or with --to native or --to onnx.",
         )
-    return held[0]
-
-
-def kinds_of_task(adapter: LoadedAdapter, task: str | None) -> set[str]:
-    """The kinds that `task`, or any task, uses."""
-    return {candidate.kind for _, candidate, _ in adapter.used(task)}
+    return next(iter(kinds.values()))
 
 
 def peft_gates(adapter: LoadedAdapter, task: str | None) -> Tensor:
     """The gates (1, candidates) of what the PEFT adapter holds: those of `task` with the other kinds shut."""
-    kind = peft_kind(adapter, task)
-    held = torch.tensor([candidate.kind == kind for candidate in adapter.structure.candidates])
+    kinds = held_by_peft(adapter, task)
+    held = torch.tensor([candidate.kind in kinds for candidate in adapter.structure.candidates])
     return adapter.gates(task) * held.to(adapter.backbone.device)
 
 
-def _readme(adapter: LoadedAdapter, task: str | None, kind: str) -> str:
+def _readme(adapter: LoadedAdapter, task: str | None, name: str) -> str:
     config = json.dumps(adapter.backbone.reference)
     writes = task is not None and adapter.task(task).kind == "generation"
     whose = "all tasks together" if task is None else f"the task {task}"
@@ -89,7 +85,7 @@ load(".").predict(["a text"])
 ```"""
     )
     auto = "AutoModelForCausalLM" if writes else "AutoModel"
-    title, learned = {"lora": ("LoRA", "places and ranks"), "ia3": ("(IA)^3", "places")}[kind]
+    title, learned = {"lora": ("LoRA", "places and ranks"), "ia3": ("(IA)^3", "places")}[name]
     return f"""# {title} adapter of {whose}
 
 A plain PEFT adapter whose {learned} Espalier learned. The base model is {config}.

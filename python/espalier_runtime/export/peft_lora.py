@@ -1,9 +1,9 @@
-"""LoRA candidates as PEFT's LoRA.
+"""LoRA candidates, and those that are a LoRA to one task, as PEFT's LoRA.
 
-At a linear, the chosen chunks of total rank r stack to one A (r, inputs) and one B (outputs, r); PEFT computes
-h + (alpha / r) B A x, so alpha = s r. Where a projection is shared by several slots, such as GPT-2's query, key and
-value, those of each slot stack too, and B is zero outside the slot's own outputs. Ranks differ from site to site:
-`rank_pattern` and `alpha_pattern` carry them.
+At a linear, the chosen chunks of total rank r stack to one A (r, inputs) and one B (outputs, r); PEFT computes h +
+(alpha / r) B A x, so alpha = s r. Where kinds of unlike s meet, what s lacks goes into B. Where a projection is shared
+by several slots, such as GPT-2's query, key and value, those of each slot stack too, and B is zero outside the slot's
+own outputs. Ranks differ from site to site: `rank_pattern` and `alpha_pattern` carry them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from espalier_runtime.adapters.group import AdapterGroup
+from espalier_runtime.export.kinds import peft_name
 from espalier_runtime.export.native import LoadedAdapter
 from espalier_runtime.export.peft_model import BODY, PeftModelKind, peft_model_of
 
@@ -68,20 +68,21 @@ def write_loras(reference: str, sites: Sequence[SiteLora], folder: Path, model: 
 def task_loras(adapter: LoadedAdapter, task: str | None) -> list[SiteLora]:
     """The LoRA of each linear that `task`, or any task, adapts; a path's share in a mix goes into its B."""
     parts: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    scales: dict[str, float] = {}
+    first: float | None = None
     for index, candidate, share in adapter.used(task):
-        if candidate.kind == "lora":
-            group, units = adapter.model.pool.units(index)
-            assert isinstance(group, AdapterGroup)
-            up = share * candidate.site.spread(group.up.detach()[:, units].t()).t()
-            parts[candidate.site.module].append((group.down.detach()[units], up))
-            scales[candidate.site.module] = group.kind.scale
+        if peft_name(adapter, index, task) == "lora":
+            module, units = adapter.model.pool.units(index)
+            with torch.no_grad():
+                down, up, scale = module.low_rank(units, 0 if task is None else adapter.index(task))
+            first = scale if first is None else first
+            spread = candidate.site.spread(up.t()).t()
+            parts[candidate.site.module].append((down, share * (scale / first) * spread))
     return [
         SiteLora(
             module,
             torch.cat([down for down, _ in chunks]).cpu().contiguous(),
             torch.cat([up for _, up in chunks], dim=1).cpu().contiguous(),
-            scales[module],
+            first or 1.0,
         )
         for module, chunks in parts.items()
     ]

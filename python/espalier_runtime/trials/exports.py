@@ -15,9 +15,10 @@ from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.baselines.methods import Baseline
 from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import fresh, native
+from espalier_runtime.export.kinds import held_by_peft, kinds_of_task
 from espalier_runtime.export.merged import write_merged
 from espalier_runtime.export.onnx import write_onnx
-from espalier_runtime.export.peft import WRITERS, kinds_of_task, peft_gates, write_peft
+from espalier_runtime.export.peft import peft_gates, write_peft
 from espalier_runtime.export.texts import Texts
 from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.files import write_json
@@ -164,12 +165,12 @@ def _wanted(
 ) -> list[str | None]:
     """The tasks to export; None stands for their union.
 
-    There is none where tasks mix paths by shares, or use kinds of which a PEFT adapter holds only one.
+    There is none where tasks mix paths by shares, or use kinds of which a PEFT adapter holds only one, or none.
     """
     if task is not None:
         return [task]
     whole = all(share in (0, 1) for row in adapter.structure.rows for share in row)
-    one_form = len(WRITERS.keys() & kinds_of_task(adapter, None)) == 1
+    one_form = len(set(held_by_peft(adapter, None).values())) == 1
     together = whole and one_form and len(names) > 1 and _format(adapter, None, to) == "peft"
     return [*names, None] if together else list(names)
 
@@ -182,8 +183,9 @@ def _format(adapter: native.LoadedAdapter, task: str | None, to: Format | Litera
         )
     if to != "auto":
         return to
-    kinds = kinds_of_task(adapter, task)
-    return "peft" if len(kinds) == 1 and kinds <= WRITERS.keys() else "native"
+    held = held_by_peft(adapter, task)
+    whole = held.keys() == kinds_of_task(adapter, task)
+    return "peft" if whole and len(set(held.values())) == 1 else "native"
 
 
 def _write(

@@ -10,7 +10,7 @@ from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.export import native
-from espalier_runtime.export.peft import kinds_of_task
+from espalier_runtime.export.kinds import kinds_of_task
 from espalier_runtime.export.peft_lora import SiteLora, task_loras
 from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.trials.exports import adapter_of

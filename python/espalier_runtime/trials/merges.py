@@ -18,8 +18,8 @@ from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import fresh
 from espalier_runtime.export.head import card_of, head_folder, write_head
+from espalier_runtime.export.kinds import held_by_peft, kinds_of_task
 from espalier_runtime.export.merged import replaced
-from espalier_runtime.export.peft import kinds_of_task
 from espalier_runtime.export.peft_lora import SiteLora, write_loras
 from espalier_runtime.export.plain import PlainModel
 from espalier_runtime.export.texts import Texts
@@ -169,6 +169,7 @@ def _scored(source: Source, check: Callable[[], None]) -> contract.MergedTask:
     given, card = source.given, source.adapter.task(source.task)
     result = given.directory.trial(source.trial).result
     own = contract.TrialResult.model_validate_json(result.read_text()).tasks if result.exists() else {}
+    held = held_by_peft(source.adapter, source.task)
     row: dict[str, Any] = {
         "name": source.name,
         "run": str(given.directory.root),
@@ -176,7 +177,7 @@ def _scored(source: Source, check: Callable[[], None]) -> contract.MergedTask:
         "task": source.task,
         "metric": card.metric,
         "own": own[source.task].score if source.task in own else None,
-        "left_out": sorted(kinds_of_task(source.adapter, source.task) - {"lora"}),
+        "left_out": sorted(kind for kind in kinds_of_task(source.adapter, source.task) if held.get(kind) != "lora"),
     }
     try:
         data = load_task(given.plan.tasks[source.adapter.index(source.task)])

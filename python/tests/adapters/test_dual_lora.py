@@ -31,6 +31,15 @@ def test_a_row_has_the_shared_path_less_its_own_tasks() -> None:
         torch.testing.assert_close(made(x, h)[row], expected, atol=1e-4, rtol=1e-4)
 
 
+def test_to_one_task_it_is_a_lora_of_twice_the_rank() -> None:
+    made = adapter()
+    x, h = torch.randn(1, 5, 8), torch.zeros(1, 5, 12)
+    made.task = torch.eye(2)[[1]].unsqueeze(1)
+    down, up, scale = made.low_rank(torch.arange(3), task=1)
+    assert (down.shape, up.shape) == ((6, 8), (12, 6))
+    torch.testing.assert_close(scale * x @ (up @ down).T, made(x, h), atol=1e-5, rtol=1e-5)
+
+
 def test_orthogonal_paths_add_nothing_to_the_loss_and_others_their_products() -> None:
     made = adapter()
     penalty = made.penalty()

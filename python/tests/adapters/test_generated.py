@@ -67,3 +67,12 @@ def test_with_one_task_and_one_number_it_costs_a_lora_and_a_number() -> None:
     assert single.parameters(site, 3) == plain.parameters(site, 3) + 3
     several = generated(SPEC, tasks=5)
     assert several.of_others(site, 3) == 3 * 2 * 4
+
+
+def test_to_one_task_it_is_a_lora_of_its_rank() -> None:
+    made = adapter(tasks=4)
+    x, h = torch.randn(1, 5, 8), torch.zeros(1, 5, 12)
+    made.task = torch.eye(4)[[2]].unsqueeze(1)
+    down, up, scale = made.low_rank(torch.arange(3), task=2)
+    assert (down.shape, up.shape) == ((3, 8), (12, 3))
+    torch.testing.assert_close(scale * x @ (up @ down).T, made(x, h), atol=1e-5, rtol=1e-5)

@@ -62,14 +62,22 @@ def test_onnx_runs_in_onnxruntime_with_the_outputs_of_pytorch(tmp_path: Path, mi
 
 def test_every_format_holds_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone) -> None:
     given, directory = planted(tmp_path / "run", minilm, "dualLora", "generated")
-    formats: list[Format] = ["merged", "native", "onnx"]
+    formats: list[Format] = ["peft", "merged", "native", "onnx"]
     for to in formats:
         for made in export_trial(given, directory, to, task="score", backbone=minilm):
             assert made.max_difference < (1e-4 if to == "onnx" else 1e-5), made
+            assert made.left_out == []
     source = native.load(directory.trial("uniform-seed0").adapter, minilm)
     gates = source.gates("intent")
     intent, score = (source.states(task, EXAMPLES["score"], gates) for task in TASKS)
     assert float((intent - score).abs().max()) > 1e-2
+
+
+def test_a_union_has_no_place_for_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", "dualLora")
+    made = export_trial(given, directory, "peft", backbone=minilm)
+    assert [(entry.task, entry.left_out) for entry in made] == [("intent", []), ("score", []), (None, ["dualLora"])]
+    assert all(entry.max_difference < 1e-5 for entry in made)
 
 
 def test_heads_that_mix_layers_are_held_by_every_format_but_onnx_which_says_so(
@@ -175,7 +183,7 @@ def test_ia3_is_exported_as_pefts_ia3(tmp_path: Path, minilm: Backbone) -> None:
 
 def test_lora_beside_ia3_is_refused_by_peft_with_what_holds_both(tmp_path: Path, minilm: Backbone) -> None:
     given, directory = planted(tmp_path / "run", minilm, "lora", "ia3")
-    with pytest.raises(InputError, match='the structure of "intent" holds lora and ia3') as caught:
+    with pytest.raises(InputError, match='the structure of "intent" holds ia3 and lora') as caught:
         export_trial(given, directory, "peft", backbone=minilm)
     assert all(to in str(caught.value.mend) for to in ("--to merged", "--to native", "--to onnx"))
     made = export_trial(given, directory, "merged", backbone=minilm)

@@ -31,8 +31,7 @@ def gemm_rate(backbone: Backbone, tokens: int) -> float:
         for _ in range(10):
             started = time.perf_counter()
             a @ b
-            if backbone.device.type == "cuda":
-                torch.cuda.synchronize()
+            backbone.wait()
             best = max(best, 2 * tokens * inputs * outputs / (time.perf_counter() - started))
     return best
 

@@ -136,8 +136,7 @@ def _steps(work: Work, corpus: Corpus, model: AdaptedModel, gates: Gates) -> Lea
                 optimiser.clear()
                 if z is not None and z.grad is not None:
                     gates.learn(z.grad)
-            if model.backbone.device.type == "cuda":
-                torch.cuda.synchronize()
+            model.backbone.wait()
             return time.perf_counter() - started
 
     return Learner(run, lambda: _accuracy(work, model, gates))

@@ -50,6 +50,11 @@ class Backbone:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    def wait(self) -> None:
+        """Until the device has done what it was given: a clock read before then tells nothing."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     @property
     def packs(self) -> bool:
         """Whether the rows of a batch can lie one after the other. Not on CUDA, where many short calls cost more."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from scipy.optimize import least_squares
 
 from espalier_runtime import contract
@@ -76,11 +75,6 @@ class Workload:
         """Of all parts that go through the model at once in an epoch, the one with the most tokens."""
         parts = [part for batch in self._batches for part in self.parts(batch)]
         return max(parts, key=self.corpus.tokens)
-
-    def wait(self) -> None:
-        """Until the device has done what it was given."""
-        if self.backbone.device.type == "cuda":
-            torch.cuda.synchronize()
 
     @cached_property
     def _batches(self) -> list[list[int]]:
@@ -143,11 +137,11 @@ def _timed(
             line.mark("end", 0)
             for label, value in _spans(line.milliseconds(), work.backbone).items():
                 spans[label] += value
-    work.wait()
+    work.backbone.wait()
     started = clock()
     optimiser.step(1e-4)
     optimiser.clear()
-    work.wait()
+    work.backbone.wait()
     took = 1000 * (clock() - started)
     optimiser.close()
     return dict(spans), took

@@ -76,8 +76,7 @@ def _step(backbone: Backbone, corpus: Corpus, spec: KindSpec) -> Callable[[], fl
             backward(model, readable, None, [rows])
             optimiser.step(1e-3)
             optimiser.clear()
-            if backbone.device.type == "cuda":
-                torch.cuda.synchronize()
+            backbone.wait()
             return time.perf_counter() - started
 
     return step

@@ -64,12 +64,12 @@ def model_step_ms(
     """Milliseconds of one training step of `model`, at a learning rate of zero."""
     optimiser = FlatAdamW(model.trained(), weight_decay=0.01, clip=1.0)
     with model.adapters.attached(work.backbone.model):
-        work.wait()
+        work.backbone.wait()
         started = clock()
         backward(model, work.corpus, gates, work.parts(batch))
         optimiser.step(0.0)
         optimiser.clear()
-        work.wait()
+        work.backbone.wait()
         took = 1000 * (clock() - started)
     optimiser.close()
     return took

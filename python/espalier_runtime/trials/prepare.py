@@ -285,12 +285,6 @@ def _check_generation(task: TaskData, backbone: Backbone, training: contract.Tra
             f" ({backbone.family}) is {what}",
             mend="Use a causal language model, such as model.smolLM2(), or a task of another kind.",
         )
-    if training.head_layers == "mixed":
-        raise InputError(
-            f'training.headLayers: "mixed" is for heads that Espalier trains, and that of tasks.{task.name}, a'
-            ' "generation", is the model\'s own, which reads the last layer; "last" is allowed',
-            mend='Use "last", or leave training.headLayers out.',
-        )
     if task.max_new_tokens >= training.max_length:
         raise InputError(
             f"tasks.{task.name}.maxNewTokens: {task.max_new_tokens} leaves no room for a prompt in the"

@@ -29,7 +29,16 @@ interface Point {
 /** From this ratio of the most parameters to the fewest on, their axis is logarithmic: all but the most would stand at its foot. */
 const wide = 20;
 
-/** One dot a method; the first method is the answer. Dots of equal cost stand side by side, a few pixels apart. */
+/** Pixels that a dot may stand beside its cost. */
+const aside = 24;
+
+/** Pixels between two labels, one below the other. */
+const lineHeight = 15;
+
+/**
+ * One dot a method; the first method is the answer. Dots of equal cost stand side by side, never far from their cost. The figure is as
+ * high as its labels need.
+ */
 export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOptions = {}): SVGSVGElement {
   const { by = "parameters", task = rows[0]?.task ?? "", width = defaultWidth } = options;
   const measured = by === "parameters" ? "parameters the task uses" : "time of a fit step (ms)";
@@ -38,7 +47,7 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
   const shown = own.flatMap((row, index) => pointOf(row, by, index === 0));
   if (shown.length === 0) return emptyFigure(name, "No method has a score and a cost yet.", options);
   const margins = { marginTop: 24, marginBottom: 36, marginLeft: 44, marginRight: 20 };
-  const height = 300;
+  const height = Math.max(300, margins.marginTop + margins.marginBottom + lineHeight * shown.length);
   const labels = Math.max(...shown.map((point) => textWidth(point.method, "bold")));
   const most = Math.max(...shown.map((point) => point.cost)) || 1;
   const least = Math.min(...shown.map((point) => point.cost));
@@ -129,9 +138,8 @@ function pointOf(row: ResultRow, by: "parameters" | "stepMs", isAnswer: boolean)
 /** Where dots and labels go: dots that would hide each other's interval move aside, labels of one column move apart. */
 function place(points: readonly Point[], x: Plot.Scale, y: Plot.Scale) {
   const [low, high] = x.range as [number, number];
-  const columns = spread(
+  const columns = besideEachOther(
     points.map((point) => x.apply(point.cost) as number),
-    11,
     low,
     high,
   );
@@ -146,7 +154,7 @@ function place(points: readonly Point[], x: Plot.Scale, y: Plot.Scale) {
     const [bottom, top] = y.range as [number, number];
     const moved = spread(
       members.map((index) => heights[index]!),
-      15,
+      lineHeight,
       top,
       bottom,
     );
@@ -159,6 +167,15 @@ function place(points: readonly Point[], x: Plot.Scale, y: Plot.Scale) {
     labelY: y.invert!(rows[index]!) as number,
     moved: Math.abs(rows[index]! - heights[index]!) > 5 || right[index]! - columns[index]! > 4,
   }));
+}
+
+/** The columns of dots, as far apart as each can be that stays near its own place. */
+function besideEachOther(wanted: readonly number[], low: number, high: number): readonly number[] {
+  for (const gap of [11, 8, 6, 4, 3, 2, 1]) {
+    const columns = spread(wanted, gap, low, high);
+    if (columns.every((column, index) => Math.abs(column - wanted[index]!) <= aside)) return columns;
+  }
+  return wanted;
 }
 
 /** Where each dot's label begins: dots that another's label would cover have theirs in one column, right of the last of them. */

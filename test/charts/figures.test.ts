@@ -132,6 +132,32 @@ test("a band far wider than its curve takes no more of the frame than ten points
   expect(band(0.6, 0.65)).not.toBe(band(0.6, 0.725));
 });
 
+test("thirty methods of nearly one cost keep to their cost, and each has a line for its name", () => {
+  const rows = Array.from({ length: 30 }, (_, index) => ({
+    ...record.rows[0]!,
+    method: `m${index}`,
+    mean: 0.9,
+    ci95: null,
+    parameters: { ...record.rows[0]!.parameters, task: index === 0 ? 100 : 20_000 + index },
+  }));
+  const svg = scoreAgainst(rows, { document, width: 640 });
+  const at = (text: Element) =>
+    /translate\(([-\d.]+),([-\d.]+)\)/
+      .exec(text.getAttribute("transform") ?? "")!
+      .slice(1)
+      .map(Number);
+  const names = [...svg.querySelectorAll("text")].filter((text) => /^m\d+$/.test(text.textContent ?? ""));
+  expect(names).toHaveLength(30);
+  const column = names.map(at).filter(([x]) => x! > 320);
+  const heights = column.map(([, y]) => y!).sort((a, b) => a - b);
+  expect(heights).toHaveLength(29);
+  expect(heights.at(-1)!).toBeLessThan(Number(svg.getAttribute("height")));
+  for (const [index, height] of heights.slice(1).entries()) expect(height - heights[index]!).toBeGreaterThan(14);
+  const dots = [...svg.querySelectorAll("circle")].map((dot) => Number(dot.getAttribute("cx")));
+  const far = Math.max(...dots) - Math.min(...dots.filter((dot) => dot > 100));
+  expect(far).toBeLessThanOrEqual(48);
+});
+
 test("the axis of parameters is logarithmic where the most are twenty times the fewest", () => {
   const costing = (...costs: number[]) =>
     record.rows.slice(0, costs.length).map((row, index) => ({

@@ -24,14 +24,19 @@ WEIGHTS_AT_ONCE = 1 << 16
 LEAST_P = 1e-100
 
 
-def interval(scores: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Student's t interval of the mean of one score a seed; None with a single seed, which shows no spread."""
+def interval(
+    scores: Sequence[float], level: float = 0.95, *, within: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float] | None:
+    """Student's t interval of the mean of one score a seed; None with a single seed, which shows no spread.
+
+    `within`: what values the mean can have at all. An interval loses none of its coverage by ending there.
+    """
     count = len(scores)
     if count < 2:
         return None
     mean = float(np.mean(scores))
     half = float(stats.t.ppf((1 + level) / 2, count - 1) * np.std(scores, ddof=1) / np.sqrt(count))
-    return mean - half, mean + half
+    return max(mean - half, within[0]), min(mean + half, within[1])
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,14 @@ def test_the_interval_is_students() -> None:
     assert interval([0.5, 0.5]) == (0.5, 0.5)
 
 
+def test_an_interval_ends_where_the_mean_can_be_no_more() -> None:
+    low, high = interval([0.2, 0.7]) or (0.0, 0.0)
+    assert low < 0
+    assert high > 1
+    assert interval([0.2, 0.7], within=(0.0, 1.0)) == (0.0, 1.0)
+    assert interval([0.5, 0.5], within=(0.0, 1.0)) == (0.5, 0.5)
+
+
 def test_one_seed_has_no_interval() -> None:
     assert interval([0.9]) is None
 

@@ -9,6 +9,7 @@ import numpy as np
 from espalier_runtime import contract
 from espalier_runtime.robustness.rounding import BITS
 from espalier_runtime.stats import interval
+from espalier_runtime.tasks.metrics import range_of
 
 
 def area(ratios: Sequence[float], scores: Sequence[float]) -> float:
@@ -86,6 +87,7 @@ class _Card:
         differences = [theirs[seed] - own for seed, own in areas.items() if seed in theirs]
         compared = method != answer and len(differences) > 0
         scores = [result.tasks[task] for result, _ in self._both if result.method == method]
+        within = range_of([scores[0].metric])
         return {
             "task": task,
             "method": method,
@@ -94,11 +96,11 @@ class _Card:
             "seeds": len(lines),
             "parameters": float(np.mean([score.parameters for score in scores])),
             "points": [
-                {"ratio": ratio, "mean": float(np.mean(at)), "ci95": interval(at)}
+                {"ratio": ratio, "mean": float(np.mean(at)), "ci95": interval(at, within=within)}
                 for ratio, at in zip(self._ratios, zip(*lines.values(), strict=True), strict=True)
             ],
             "area": float(np.mean(list(areas.values()))),
-            "areaCi95": interval(list(areas.values())),
+            "areaCi95": interval(list(areas.values()), within=within),
             "difference": float(np.mean(differences)) if compared else None,
             "differenceCi95": interval(differences) if compared else None,
         }

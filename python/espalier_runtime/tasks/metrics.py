@@ -6,7 +6,7 @@ few matrix products; with all weights 1 they equal those of scikit-learn and Sci
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,6 +116,14 @@ METRICS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "exactMatch": _mean,
     "rougeL": _mean,
 }
+
+#: Metrics that can be as low as -1; no other is below 0, and none above 1.
+CORRELATIONS = frozenset({"matthews", "pearson", "spearman"})
+
+
+def range_of(metrics: Sequence[str]) -> tuple[float, float]:
+    """The least and the greatest value of the mean of these metrics."""
+    return -sum(metric in CORRELATIONS for metric in metrics) / len(metrics), 1.0
 
 
 def _shares(weights: Array, values: Array) -> Array:

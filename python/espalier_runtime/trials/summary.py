@@ -13,6 +13,7 @@ from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.tables import flat, write_rows
 from espalier_runtime.stats import interval
 from espalier_runtime.structure.overlap import mean_overlap
+from espalier_runtime.tasks.metrics import range_of
 from espalier_runtime.trials.comparisons import Side, compare
 from espalier_runtime.trials.prepare import Prepared
 
@@ -97,7 +98,7 @@ def _row(prepared: Prepared, tasks: Sequence[str], method: _Method) -> dict[str,
         "method": method.side.name,
         "metric": _common([task.metric for task in of]),
         "mean": _mean(scores) if scores else None,
-        "ci95": interval(scores),
+        "ci95": interval(scores, within=range_of([task.metric for task in of])),
         "seeds": len(seeds),
         "split": _common([task.evaluation_split for task in of]),
         "parameters": {

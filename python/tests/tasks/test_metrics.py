@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from espalier_runtime.errors import TrialError
-from espalier_runtime.tasks.metrics import METRICS, default_metric, score, weighted_scores
+from espalier_runtime.tasks.metrics import METRICS, default_metric, range_of, score, weighted_scores
 
 REFERENCES = {
     "accuracy": accuracy_score,
@@ -84,3 +84,9 @@ def test_predictions_that_are_not_finite_are_an_error(bad: float) -> None:
 def test_each_kind_has_its_metric() -> None:
     assert default_metric("classification") == "accuracy"
     assert default_metric("regression") == "pearson"
+
+
+def test_a_mean_of_metrics_lies_between_the_means_of_their_ends() -> None:
+    assert range_of(["accuracy"]) == (0.0, 1.0)
+    assert range_of(["matthews"]) == (-1.0, 1.0)
+    assert range_of(["accuracy", "pearson", "f1", "spearman"]) == (-0.5, 1.0)

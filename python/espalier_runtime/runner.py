@@ -237,6 +237,8 @@ class _Run:
         full_ms = full_step_ms(prepared.work)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
+        if not all(_is_done(directory.trial(trial.id).result) for trial in plan.trials):
+            prepared.compute_shared()
         for trial in plan.trials:
             if _is_done(directory.trial(trial.id).result):
                 progress.skip(trial.id)

@@ -82,6 +82,11 @@ class Prepared:
             )
         return self._features[key]
 
+    def compute_shared(self) -> None:
+        """Computes now what the heads of every trial start from, so that its time counts as no trial's own."""
+        if self.plan.training.head_init == "probe" and any(task.kind != "generation" for task in self.tasks):
+            self.features(self.corpus)
+
     def held_out(self, seed: int) -> list[int]:
         """The rows that early stopping looks at, carved from train; empty where it is off."""
         stopping = self.plan.training.early_stopping

@@ -333,6 +333,24 @@ def test_continuing_from_the_search_starts_at_the_searched_weights(tmp_path: Pat
         assert result["tasks"][task]["score"] == result["tasks"][task]["hardenedBeforeFit"]
 
 
+def test_what_all_heads_start_from_is_computed_before_the_clock_of_the_first_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from espalier_runtime.trials import prepare as module
+
+    original, computed = module.frozen_features, []
+
+    def features(*given: Any) -> Any:
+        computed.append((tmp_path / "run" / "trials").exists())
+        return original(*given)
+
+    monkeypatch.setattr(module, "frozen_features", features)
+    given = plan("head", "uniform", seeds=[0])
+    given["training"]["speed"] = {"cache": {"enabled": False}}
+    run(given, tmp_path / "run")
+    assert computed[0] is False
+
+
 def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from espalier_runtime.trials import start as module
 

@@ -4,8 +4,8 @@ import { parseArgs } from "node:util";
 import { EspalierError } from "../../src/index.js";
 
 /**
- * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, within half an hour on two
- * cores; `medium`: twice the training on longer rows, one to two hours of a core; `paper`: whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
+ * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, at most fifty minutes of a
+ * core; `medium`: twice the training on longer rows, one to two hours of a core; `paper`: whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
  */
 export const scales = ["smoke", "small", "medium", "paper"] as const;
 export type Scale = (typeof scales)[number];
@@ -83,7 +83,7 @@ function helpOf(script: string, purpose: string): string {
   npx jiti scripts/${script}.ts --scale small --data <folder>
 
   --scale <scale>    smoke: seconds, a few embedded rows; small (default): MiniLM on the CPU,
-                     within half an hour on two cores; medium: twice the training on longer
+                     at most fifty minutes of a core; medium: twice the training on longer
                      rows, one to two hours of a core; paper: whole tasks of the Hub on CUDA
   --data <folder>    at small and medium scale: a folder a task with train.jsonl,
                      validation.jsonl and, where there is one, test.jsonl; without it the

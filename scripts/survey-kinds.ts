@@ -5,7 +5,8 @@
  *     npx jiti scripts/survey-kinds.ts --scale small                       snips, 0.5 %, one seed, 150 steps
  *     npx jiti scripts/survey-kinds.ts --scale full --data ../shared/data  trec, cola and mnli at 0.1 % and 0.5 %, three seeds
  *
- * --tasks trec   only these     --kinds lora,ia3   only these     --steps 20   shorter fits     --batch 32   rows a step
+ * --tasks trec   only these     --budgets 0.1%   only these     --kinds lora,ia3   only these
+ * --steps 20   shorter fits     --batch 32   rows a step
  * --rows 500   evaluated a task     --runs DIR   keeps the runs, and goes on with them     --output DIR   takes table and pictures
  * --json
  *
@@ -31,6 +32,7 @@ const { values: given } = parseArgs({
     scale: { type: "string", default: "small" },
     data: { type: "string", default: "../shared/data" },
     tasks: { type: "string", default: "trec,cola,mnli" },
+    budgets: { type: "string", default: "0.1%,0.5%" },
     kinds: { type: "string" },
     steps: { type: "string" },
     batch: { type: "string", default: "32" },
@@ -59,7 +61,7 @@ const scales: Record<string, Scale> = {
       given.tasks.split(",").flatMap((name) => {
         const evaluated = given.rows === undefined ? undefined : Number(given.rows);
         const rows = folderTask(name, { data: given.data, evaluated, copies: path.join(folder, "survey-rows") });
-        return (["0.1%", "0.5%"] as const).map((share) => ({ name, task: rows, share }));
+        return given.budgets.split(",").map((share) => ({ name, task: rows, share: share as Part["share"] }));
       }),
     seeds: 3,
     training: { epochs: 2 },

@@ -154,13 +154,6 @@ def test_a_decoder_without_its_head_cannot_write(tmp_path: Path) -> None:
         prepare(contract.Plan.model_validate(plan_of(tmp_path, OF_OPPOSITES)))
 
 
-def test_heads_cannot_mix_layers_where_a_task_is_a_generation(tmp_path: Path) -> None:
-    given = plan_of(save_writer(tmp_path), OF_OPPOSITES, headLayers="mixed")
-    with pytest.raises(InputError, match=r'training.headLayers: "mixed" .* tasks.opposites') as caught:
-        prepare(contract.Plan.model_validate(given))
-    assert 'Use "last"' in str(caught.value.mend)
-
-
 def test_a_choice_may_be_made_by_a_head_that_mixes_layers(tmp_path: Path) -> None:
     given = plan_of(
         save_writer(tmp_path / "writer"),

@@ -9,7 +9,7 @@ import { points } from "../src/report/numbers.js";
 import { ratioLabel } from "../src/report/robustness-tables.js";
 import { carryOut, script, underNoise } from "./reproduction/carry-out.js";
 import { none, recordNotes } from "./reproduction/cells.js";
-import { labels, noiseExperiment } from "./reproduction/experiments.js";
+import { labelOf, noiseExperiment } from "./reproduction/experiments.js";
 import { type Options, readOptions } from "./reproduction/options.js";
 import { publish } from "./reproduction/publish.js";
 import { noiseFigure } from "./reproduction/published.js";
@@ -39,7 +39,7 @@ await script(async () => {
       rows: card.curves
         .filter((curve) => curve.task === task && `${curve.perturbation} noise` === perturbation)
         .map((curve) => [
-          labels[curve.method] ?? curve.method,
+          labelOf(curve.method),
           ...curve.points.map((point) => points(point.mean)),
           `${points(curve.area)}${curve.areaCi95 === null ? "" : ` (${curve.areaCi95.map(points).join(" to ")})`}`,
         ]),
@@ -58,7 +58,7 @@ await script(async () => {
         `${task}-${perturbation.replace(" ", "-")}`,
         (drawn) =>
           robustnessCurves(
-            drawnPoints.map((point) => ({ ...point, method: labels[point.method] ?? point.method })),
+            drawnPoints.map((point) => ({ ...point, method: labelOf(point.method) })),
             { ...drawn, perturbation, metric },
           ),
       ]),
@@ -68,8 +68,7 @@ await script(async () => {
       "not comparable: the noise here is ours, on tokens, on each layer's states, and on whole adapters; ratio 0 is no noise",
       ...(card.rows === null ? [] : [`measured on ${card.rows} evaluation rows a task, the same for every method`]),
       ...card.leftOut.map(
-        ({ method, perturbation, reason }) =>
-          `${labels[method] ?? method} under ${perturbation} noise ${none}: ${reason}`,
+        ({ method, perturbation, reason }) => `${labelOf(method)} under ${perturbation} noise ${none}: ${reason}`,
       ),
       ...card.warnings,
       ...recordNotes([record]),

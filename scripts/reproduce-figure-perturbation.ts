@@ -9,7 +9,7 @@ import { toNumber } from "../src/report/numbers.js";
 import { ratioLabel } from "../src/report/robustness-tables.js";
 import { carryOut, script } from "./reproduction/carry-out.js";
 import { recordNotes, rowCells, rowHeader, score } from "./reproduction/cells.js";
-import { labels, ofPair } from "./reproduction/experiments.js";
+import { labelOf, ofPair } from "./reproduction/experiments.js";
 import { readOptions } from "./reproduction/options.js";
 import { publish } from "./reproduction/publish.js";
 import { perturbationFigure } from "./reproduction/published.js";
@@ -46,7 +46,7 @@ await script(async () => {
       head: ["method", ...line(what).map(({ ratio }) => ratioLabel(ratio))],
       align: ["left", ...line(what).map(() => "right" as const)],
       rows: methods.map((method) => [
-        labels[method] ?? method,
+        labelOf(method),
         ...line(what).map(({ rows }) => score(rows.find((row) => row.method === method))),
       ]),
     })),
@@ -65,7 +65,7 @@ await script(async () => {
               rows
                 .filter((row) => row.mean !== null)
                 .map((row) => ({
-                  method: labels[row.method] ?? row.method,
+                  method: labelOf(row.method),
                   ratio,
                   score: toNumber(row.mean!),
                   low: row.ci95 === null ? undefined : toNumber(row.ci95[0]),

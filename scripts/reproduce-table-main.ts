@@ -7,7 +7,7 @@
 import { scoreAgainst } from "../src/charts/index.js";
 import { carryOut, script } from "./reproduction/carry-out.js";
 import { known, none, recordNotes, rowCells, rowHeader, rowOf, score, shareOf } from "./reproduction/cells.js";
-import { labels, mainExperiment, published } from "./reproduction/experiments.js";
+import { labelOf, mainExperiment, published } from "./reproduction/experiments.js";
 import { readOptions } from "./reproduction/options.js";
 import { publish } from "./reproduction/publish.js";
 import { mainTable, type PublishedRow } from "./reproduction/published.js";
@@ -35,7 +35,7 @@ await script(async () => {
         head: ["method", "parameters", "published", ...tasks.flatMap((task) => [task, "published"])],
         align: ["left", "right", "right", ...tasks.flatMap(() => ["right", "right"] as const)],
         rows: methods.map((method) => [
-          labels[method] ?? method,
+          labelOf(method),
           shareOf(rowOf(record, method, tasks[0]!)),
           percentOf(method),
           ...tasks.flatMap((task) => [score(rowOf(record, method, task)), known(theirs(method, task))]),
@@ -43,11 +43,11 @@ await script(async () => {
       },
       {
         name: "comparisons",
-        caption: `${labels[answer]} less each rival, paired by seed and item, Holm-corrected`,
+        caption: `${labelOf(answer)} less each rival, paired by seed and item, Holm-corrected`,
         head: ["rival", ...tasks],
         align: ["left", ...tasks.map(() => "left" as const)],
         rows: methods.slice(1).map((method) => [
-          labels[method] ?? method,
+          labelOf(method),
           ...tasks.map((task) => {
             const found = against(method, task);
             if (found === undefined) return none;

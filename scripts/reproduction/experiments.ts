@@ -18,8 +18,7 @@ export const published = {
   budgeted: "structureLearnable",
 } as const;
 
-/** What a row is called in tables. */
-export const labels: Record<string, string> = {
+const labels: Record<string, string> = {
   full: "full fine-tuning",
   lora: "LoRA (PEFT)",
   prefix: "prefix tuning (PEFT)",
@@ -28,6 +27,11 @@ export const labels: Record<string, string> = {
   budgeted: "ours, default",
   uniform: "uniform at the same budget",
 };
+
+/** What a method is called in tables and figures. */
+export function labelOf(method: string): string {
+  return labels[method] ?? method;
+}
 
 /** Every method of the table on both tasks, in one run: the tasks are trained together. */
 export function mainExperiment(options: Options): ExperimentDefinition {

@@ -5,7 +5,8 @@ import { EspalierError } from "../../src/index.js";
 
 /**
  * `smoke`: seconds, on a few embedded rows, to see that a script works; `small`: MiniLM on the CPU, at most fifty minutes of a
- * core; `medium`: twice the training on longer rows, one to two hours of a core; `paper`: whole tasks of the Hub and a model of RoBERTa-base's class on CUDA.
+ * core; `medium`: twice the training on longer rows, one to two hours of a core; `paper`: whole tasks of the Hub and a model of
+ * RoBERTa-base's class on CUDA.
  */
 export const scales = ["smoke", "small", "medium", "paper"] as const;
 export type Scale = (typeof scales)[number];

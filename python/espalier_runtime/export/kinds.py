@@ -22,4 +22,4 @@ def peft_name(adapter: LoadedAdapter, index: int, task: str | None) -> str | Non
 def held_by_peft(adapter: LoadedAdapter, task: str | None) -> dict[str, str]:
     """PEFT's name by kind, of the kinds that `task`, or all tasks together, uses and that PEFT can hold."""
     named = {candidate.kind: peft_name(adapter, index, task) for index, candidate, _ in adapter.used(task)}
-    return {kind: name for kind, name in sorted(named.items()) if name is not None}
+    return {kind: name for kind, name in named.items() if name is not None}

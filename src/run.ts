@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { EspalierError } from "./errors.js";
 import type { ExperimentDefinition } from "./experiment/define.js";
-import { planExperiment, planHash } from "./experiment/plan.js";
+import { planExperiment, planFiles, planHash } from "./experiment/plan.js";
 import type { Event, Robustness, RunRecord, Structure } from "./experiment/records.js";
 import type { ExperimentInput, Plan } from "./experiment/schema/index.js";
 import type { ComparisonTableRow, PredictionTableRow, ResultTableRow } from "./experiment/tables.js";
@@ -22,7 +22,8 @@ export interface RunOptions extends LaunchOptions, Omit<InProcessOptions, "direc
   runsFolder?: string;
   /**
    * Nothing is computed twice: an ended run of the same plan in `runsFolder` is returned as it is, an interrupted one is continued,
-   * and finished trials of other runs there are taken over where data, model, settings and code are the same. Default: false.
+   * and finished trials of other runs there are taken over where data, model, settings and code are the same. A run that began
+   * before one of the plan's files was last written is another run. Default: false.
    */
   reuse?: boolean;
   /** The folder that the experiment's relative paths start from; default: the working directory. */
@@ -115,13 +116,32 @@ export function openRun(directory: string): OpenRun {
   };
 }
 
-/** The newest run of the same plan that nobody writes; of several the one that has ended. */
+/** The newest run of the same plan, on the files as they are, that nobody writes; of several the one that has ended. */
 async function findSame(plan: Plan, folder: string): Promise<RunSummary | undefined> {
   const hash = planHash(plan);
-  const runs = (await listRuns(folder)).filter((found) => found.plan !== undefined && planHash(found.plan) === hash);
+  const changed = await lastChange(planFiles(plan));
+  const runs = (await listRuns(folder)).filter(
+    (found) => found.plan !== undefined && planHash(found.plan) === hash && (found.started?.getTime() ?? 0) >= changed,
+  );
   const ended = runs.find(({ state }) => state === "done");
   const same = ended ?? runs.find(({ state }) => state === "interrupted" || state === "failed");
   return same === undefined ? undefined : { ...same, directory: path.resolve(same.directory) };
+}
+
+/** When the newest of the files, and of those in the folders, came to its place or was written; 0 where there is none. */
+async function lastChange(places: readonly string[]): Promise<number> {
+  const inside = async (place: string) => (await readdir(place).catch(() => [])).map((name) => path.join(place, name));
+  const every = [...places, ...(await Promise.all(places.map(inside))).flat()];
+  // ctime: copying an older file over another one leaves mtime old.
+  const times = await Promise.all(
+    every.map((file) =>
+      stat(file).then(
+        (found) => found.ctimeMs,
+        () => 0,
+      ),
+    ),
+  );
+  return Math.max(0, ...times);
 }
 
 async function execute(plan: Plan, directory: string, options: RunOptions, share?: string): Promise<RunRecord> {

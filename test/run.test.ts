@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -75,6 +75,30 @@ test("a run that is stopped before it begins leaves nothing behind", async () =>
   const stopped = run(experiment, { runsFolder: folder, signal: AbortSignal.abort() });
   await expect(stopped).rejects.toMatchObject({ name: "Interrupted", code: "interrupted" });
   expect(await readdir(folder)).toEqual([]);
+});
+
+test("a run is returned as it ended where nothing changed, and is another once a file that it read was written again", async () => {
+  const rows = Array.from({ length: 12 }, (_, index) => ({
+    text: `row ${index}`,
+    label: index % 2 === 0 ? "even" : "odd",
+  }));
+  const write = (file: string) =>
+    writeFile(path.join(folder, file), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  await write("train.jsonl");
+  await write("test.jsonl");
+  const onFiles = {
+    ...experiment,
+    tasks: [task.files("parity", { train: "train.jsonl", test: "test.jsonl" })],
+    methods: [baselines.head()],
+  };
+  const options = { runsFolder: path.join(folder, "runs"), baseFolder: folder, reuse: true };
+  const record = await run(onFiles, options);
+  expect(await run(onFiles, { ...options, signal: AbortSignal.abort() })).toEqual(record);
+
+  await write("test.jsonl");
+  await expect(run(onFiles, { ...options, signal: AbortSignal.abort() })).rejects.toMatchObject({
+    name: "Interrupted",
+  });
 });
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {

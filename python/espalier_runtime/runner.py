@@ -20,6 +20,7 @@ from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
 from espalier_runtime.trials.between_runs import Chosen, compare_between
+from espalier_runtime.trials.continued import check_continued
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
 from espalier_runtime.trials.kind_times import kind_times
 from espalier_runtime.trials.merge_sources import Given
@@ -156,9 +157,23 @@ def measure_robustness(payload: dict[str, Any], context: JobContext) -> dict[str
         context.check()
         context.emit({"trial": trial, "done": done / whole})
 
+    plan = _plan_of(directory)
     with directory.writer():
-        made = measure(prepare(_plan_of(directory), directory.costs), directory, wanted, told)
+        prepared = prepare(plan, directory.costs)
+        check_continued(directory, _lock_of(plan, prepared, {}))
+        made = measure(prepared, directory, wanted, told)
     return made.model_dump(by_alias=True)
+
+
+def _lock_of(plan: contract.Plan, prepared: Prepared, host: dict[str, object]) -> dict[str, object]:
+    return environment_lock(
+        plan.model_dump(by_alias=True),
+        host=host,
+        model=prepared.backbone.fingerprint,
+        data={task.name: task.fingerprint for task in prepared.tasks},
+        evaluation={task.name: task.evaluation_fingerprint for task in prepared.tasks},
+        device=prepared.backbone.device,
+    )
 
 
 def _plan_of(directory: RunDirectory) -> contract.Plan:
@@ -218,16 +233,9 @@ class _Run:
         self._emit({"type": "run.started", "trials": len(plan.trials), "directory": str(directory.root)})
         self._emit({"type": "stage.started", "trial": None, "stage": "load"})
         prepared = prepare(plan, directory.costs)
-        lock = environment_lock(
-            plan.model_dump(by_alias=True),
-            host=self._host,
-            model=prepared.backbone.fingerprint,
-            data={task.name: task.fingerprint for task in prepared.tasks},
-            evaluation={task.name: task.evaluation_fingerprint for task in prepared.tasks},
-            device=prepared.backbone.device,
-        )
+        lock = _lock_of(plan, prepared, self._host)
+        warnings = [*prepared.warnings, *check_continued(directory, lock)]
         write_json(directory.lock, lock)
-        warnings = list(prepared.warnings)
         if self._share is not None:
             warnings += take_over(plan, lock, directory, self._share)
         for message in warnings:

@@ -41,6 +41,8 @@ function someRows(file: string, count: number, folder: string): string {
   const kept = lines.filter((_, index) => Math.floor(index / every) !== Math.floor((index - 1) / every));
   mkdirSync(folder, { recursive: true });
   const copy = path.join(folder, path.basename(file));
-  writeFileSync(copy, `${kept.join("\n")}\n`);
+  const text = `${kept.join("\n")}\n`;
+  // A file that is written again is a changed one to the runs that used it.
+  if (!existsSync(copy) || readFileSync(copy, "utf8") !== text) writeFileSync(copy, text);
   return copy;
 }

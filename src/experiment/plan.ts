@@ -75,6 +75,18 @@ export function planExperiment(
   };
 }
 
+/** The files and folders that a plan reads: its rows, its backbone, and what its methods start from. */
+export function planFiles({ backbone, tasks, methods }: Plan): string[] {
+  const of = [
+    backbone.source === "folder" ? backbone.path : null,
+    ...tasks.flatMap((task) => (task.source === "files" ? [task.train, task.validation, task.test] : [])),
+    ...methods.map((method) =>
+      method.method === "from" ? method.structure : method.method === "tams" ? method.controller : null,
+    ),
+  ];
+  return of.filter((file) => file !== null);
+}
+
 /** sha256 of the plan's canonical JSON (keys sorted), hexadecimal. */
 export function planHash(plan: Plan): string {
   return createHash("sha256").update(canonical(plan)).digest("hex");

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { baselines, budget, defineExperiment, model, search, task } from "../../src/experiment/define.js";
-import { planExperiment, planHash } from "../../src/experiment/plan.js";
+import { planExperiment, planFiles, planHash } from "../../src/experiment/plan.js";
 import { quickstart } from "../../src/experiment/presets.js";
 import { PlanSchema } from "../../src/experiment/schema/index.js";
 import { spaces } from "../../src/experiment/spaces.js";
@@ -76,6 +76,15 @@ describe("a plan", () => {
       structure: path.resolve("/data/runs/a/trials/b"),
       search: { method: "budgeted", level: "single" },
     });
+  });
+
+  test("reads the files of its tasks, its backbone and what a method starts from", () => {
+    const methods = [search.from("a.json"), search.tams({ name: "other", controller: "b.safetensors" }), search.tams()];
+    const inData = (...names: string[]) => names.map((name) => path.resolve("/data", name));
+    expect(planFiles(planExperiment({ ...experiment, methods }, { baseFolder: "/data" }))).toEqual(
+      inData("model", "trec/train.jsonl", "trec/test.jsonl", "a.json", "b.safetensors"),
+    );
+    expect(planFiles(planExperiment(quickstart))).toEqual([]);
   });
 
   test("has every strength of a prior, 0 where none was given", () => {

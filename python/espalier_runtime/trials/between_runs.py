@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from espalier_runtime import contract
 from espalier_runtime.errors import InputError
 from espalier_runtime.records.directory import RunDirectory
@@ -44,8 +42,6 @@ def compare_between(a: Chosen, b: Chosen, metrics: Mapping[str, str]) -> Between
             f" {sorted(second.seeds) or 'none'} here",
             mend="Run both with seeds in common.",
         )
-    for task in metrics:
-        _check_rows(first, second, task, seeds[:1])
     return BetweenRuns(seeds, compare([(first, second)], metrics))
 
 
@@ -54,13 +50,3 @@ def _side(chosen: Chosen) -> Side:
     files = sorted(directory.root.glob("trials/*/result.json"))
     results = [contract.TrialResult.model_validate_json(file.read_text()) for file in files]
     return Side(directory, chosen.name, tuple(r for r in results if r.method == chosen.method))
-
-
-def _check_rows(a: Side, b: Side, task: str, seeds: list[int]) -> None:
-    """Rows are known by their labels, in order, whatever the runs say of them."""
-    ours, theirs = (side.predictions(task, seeds)[0] for side in (a, b))
-    if not np.array_equal(ours, theirs):
-        raise InputError(
-            f'{a.name} and {b.name}: the evaluated rows of task "{task}" differ, {ours.size} and {theirs.size} of them',
-            mend="Compare runs that were scored on the same rows.",
-        )

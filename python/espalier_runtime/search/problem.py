@@ -19,7 +19,6 @@ from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure
-from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.checkpoint import Checkpoint, TrialCheckpoint, Warn
 from espalier_runtime.training.execution import Execution, execution_of
@@ -44,9 +43,9 @@ class NewHeads(Protocol):
 class SearchProblem:
     """`corpus` holds the training rows of all tasks.
 
-    `kept` are candidates beside the space that are settled already, outside the budget; the logits of learned gates
-    begin at `start` (tasks, candidates), or at zero. `checkpoint` keeps the search's loops;
-    without it a search that is stopped starts anew. `follow` is told, before gates train, of the history that they
+    `kept` are candidates beside the space that are settled already, which `limits` count as spent; the logits of
+    learned gates begin at `start` (tasks, candidates), or at zero. `checkpoint` keeps the search's loops; without it a
+    search that is stopped starts anew. `follow` is told, before gates train, of the history that they
     will write and of the candidates that it is about.
     """
 
@@ -120,7 +119,7 @@ class SearchProblem:
 
     def held_out(self, fraction: float) -> list[int]:
         """Rows of the corpus that a search may keep from its weights, `fraction` of each task's."""
-        return carve_by_task(self.corpus.task_ids, self.corpus.labels, fraction, self.seed)
+        return self.corpus.held_out(fraction, self.seed)
 
     def train(
         self,

@@ -50,9 +50,11 @@ def carve(rows: int, fraction: float, seed: int, labels: Sequence[int] | None = 
     """Splits `rows` rows into (train, held out), both ascending; held out is `fraction` of them, rounded.
 
     At least one row is held out unless `fraction` is 0, and at least one stays. With class `labels` every class is
-    held out in proportion, by largest remainder, and keeps at least one row in train.
+    held out in proportion, by largest remainder, and keeps at least one row in train, unless each has but one.
     """
     groups = np.zeros(rows, dtype=np.int64) if labels is None else np.unique(labels, return_inverse=True)[1]
+    if len(np.unique(groups)) == rows:
+        groups = np.zeros(rows, dtype=np.int64)
     counts = np.bincount(groups)
     wanted = 0 if fraction == 0 else max(1, round(rows * fraction))
     shares = _shares(counts, wanted)
@@ -64,20 +66,6 @@ def carve(rows: int, fraction: float, seed: int, labels: Sequence[int] | None = 
     )
     aside = set(held_out)
     return [row for row in range(rows) if row not in aside], held_out
-
-
-def carve_by_task(task_ids: Sequence[int], labels: Sequence[float], fraction: float, seed: int) -> list[int]:
-    """The rows held out of several tasks' training rows, ascending: `fraction` of each task's, as `carve` draws them.
-
-    Labels that are all whole numbers are classes, which are held out in proportion.
-    """
-    aside: list[int] = []
-    for task in sorted(set(task_ids)):
-        rows = [row for row, owner in enumerate(task_ids) if owner == task]
-        whole = all(float(labels[row]).is_integer() for row in rows)
-        _, out = carve(len(rows), fraction, seed, [int(labels[row]) for row in rows] if whole else None)
-        aside += [rows[place] for place in out]
-    return sorted(aside)
 
 
 def _shares(counts: np.ndarray, wanted: int) -> list[int]:

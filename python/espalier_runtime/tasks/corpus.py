@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from espalier_runtime.backbone.inputs import Inputs
 from espalier_runtime.backbone.layout import Packed, Padded
-from espalier_runtime.tasks.batching import micro_batches, training_batches
+from espalier_runtime.errors import InputError
+from espalier_runtime.tasks.batching import carve, micro_batches, training_batches
 from espalier_runtime.tasks.tokenise import Completion, Sequences, TokenIds, truncated_count
 
 #: Padded batches are drawn from so many batches' rows at once, so that rows of like length can share one.
@@ -72,8 +73,9 @@ class Corpus:
         device: torch.device,
         *,
         packed: bool = False,
+        classified: Collection[int] = (),
     ) -> None:
-        """`rows` are (task id, token ids, label)."""
+        """`rows` are (task id, token ids, label); the labels of the tasks `classified` are classes."""
         self.task_names = tuple(task_names)
         self.task_ids = [task for task, _, _ in rows]
         self.labels = [label for _, _, label in rows]
@@ -81,6 +83,7 @@ class Corpus:
         self.lengths = _lengths(self._tokens)
         self.features: Tensor | None = None
         self.packed = packed
+        self._classified = frozenset(classified)
         # Without padding rows of unlike length cost nothing, and the order is that of an ordinary loop.
         self._window = 1 if packed else WINDOW
         #: Keeps what the frozen backbone gives for these rows, where such a cache is set.
@@ -101,9 +104,9 @@ class Corpus:
         return sum(truncated_count(tokens) > 0 for tokens in self._tokens)
 
     def name_of(self, row: int) -> str:
-        """The row as messages call it: task, and number among the task's rows from 1 on."""
-        task = self.task_ids[row]
-        return f"{self.task_names[task]}#{sum(1 for other in self.task_ids[: row + 1] if other == task)}"
+        """The row as messages call it: task, and number from 1 on among all the rows that the task was given."""
+        task, place = self.task_ids[row], self._places[row]
+        return f"{self.task_names[task]}#{sum(1 for other in self._whole.task_ids[: place + 1] if other == task)}"
 
     def of_task(self, task: int) -> list[int]:
         """The rows of the task with this id."""
@@ -160,6 +163,23 @@ class Corpus:
         other._ends = None
         other.features = None if self.features is None else self.features[self.sequences(kept)]
         return other
+
+    def held_out(self, fraction: float, seed: int) -> list[int]:
+        """`fraction` of each task's rows, ascending, as `carve` draws them, classes in proportion.
+
+        Raises InputError where a task has a single row.
+        """
+        aside: list[int] = []
+        for task in sorted(set(self.task_ids)):
+            rows = self.of_task(task)
+            if len(rows) < 2:
+                raise InputError(
+                    f"tasks.{self.task_names[task]}: it has a single training row, of which none can be held out",
+                    mend='Give it more rows; earlyStopping, tune, level "bilevel", ablation and race hold some out.',
+                )
+            labels = [int(self.labels[row]) for row in rows] if task in self._classified else None
+            aside += [rows[place] for place in carve(len(rows), fraction, seed, labels)[1]]
+        return sorted(aside)
 
     def at_most(self, count: int) -> Corpus:
         """The corpus cut down to `count` rows, spread evenly over it; itself where it has no more.

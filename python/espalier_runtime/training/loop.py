@@ -120,9 +120,9 @@ def train(
             z = None if opened is None else opened.detach().clone().requires_grad_()
             loss = parts.run(batch, partial(backward, model, corpus, z), partial(_clear, optimiser, z))
             if not math.isfinite(loss):
+                guilty = _not_finite(model, corpus, parts.of(batch), z)
                 raise TrialError(
-                    f"the loss at step {step + 1} of {steps} is {loss}; the batch's rows are "
-                    f"{', '.join(corpus.name_of(row) for row in batch[:8])}",
+                    f"the loss at step {step + 1} of {steps} is {loss}; {guilty}",
                     mend="Lower training.learningRate, or look at these rows.",
                 )
             optimiser.step(learning_rate_at(step, steps, config))
@@ -167,7 +167,24 @@ def _clear(optimiser: FlatAdamW, z: Tensor | None) -> None:
 
 
 @torch.no_grad()
+def _not_finite(model: AdaptedModel, corpus: Corpus, parts: Sequence[list[int]], z: Tensor | None) -> str:
+    """Says which rows' own losses are not finite; all where together they are and alone none is."""
+    found = [
+        row
+        for part in parts
+        for row, loss in zip(part, model.losses(corpus.batch(part), z).tolist(), strict=True)
+        if not math.isfinite(loss)
+    ]
+    rows = found or [row for part in parts for row in part]
+    which = "that of these rows is not finite" if found else "the batch's rows are"
+    return f"{which}: {', '.join(corpus.name_of(row) for row in sorted(rows))}"
+
+
+@torch.no_grad()
 def _mean_loss(model: AdaptedModel, corpus: Corpus, parts: Sequence[list[int]], gates: Gates) -> float:
     opened = gates.open(0, 1)
+    # Some kinds draw random numbers while they are trained.
+    model.eval()
     total = sum(float(model.losses(corpus.batch(part), opened).sum()) for part in parts)
+    model.train()
     return total / sum(len(part) for part in parts)

@@ -21,7 +21,6 @@ from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Space, build_space
 from espalier_runtime.structure.stated import Costs, limits_of, reachable
-from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.load import load_task
 from espalier_runtime.tasks.sealed import SealedSplits
@@ -92,7 +91,7 @@ class Prepared:
         stopping = self.plan.training.early_stopping
         if stopping is None:
             return []
-        return carve_by_task(self.corpus.task_ids, self.corpus.labels, stopping.fraction, seed)
+        return self.corpus.held_out(stopping.fraction, seed)
 
     def new_heads(self, held_out: Sequence[int] = (), *, probe: bool | None = None) -> list[tuple[str, Head]]:
         """Fresh heads in the order of the tasks, started as `training.headInit` says, or as `probe` says."""
@@ -254,6 +253,7 @@ def _encode(
     pad = backbone.tokenizer.pad_token_id or 0
     packed = training.speed.packed and backbone.packs
     names = [task.name for task in tasks]
+    classified = [index for index, task in enumerate(tasks) if task.kind == "classification"]
 
     def rows(index: int, examples: Sequence[Example]) -> list[tuple[int, Sequences, float]]:
         task = tasks[index]
@@ -261,7 +261,7 @@ def _encode(
         return [(index, tokens, float(example.label)) for tokens, example in zip(ids, examples, strict=True)]
 
     def corpus(of: Sequence[tuple[int, Sequences, float]]) -> Corpus:
-        made = Corpus(names, of, pad, backbone.device, packed=packed)
+        made = Corpus(names, of, pad, backbone.device, packed=packed, classified=classified)
         # It keeps one sequence a row.
         made.cache = None if made.has_choices else cache
         return made

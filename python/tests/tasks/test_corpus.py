@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espalier_runtime.backbone.layout import Packed, Padded
+from espalier_runtime.errors import InputError
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.tokenise import TokenIds
 
@@ -73,3 +74,34 @@ def test_a_corpus_is_cut_down_to_rows_spread_evenly_over_it() -> None:
     assert made.at_most(1).labels == [5]
     assert made.at_most(10) is made
     assert made.at_most(4).batch([2]).labels.tolist() == [6]
+
+
+def labelled(labels: list[list[float]], classified: list[int]) -> Corpus:
+    """A row of one token for each label of each task."""
+    rows = [(task, TokenIds([1], None, False), label) for task, of in enumerate(labels) for label in of]
+    return Corpus([f"task{task}" for task in range(len(labels))], rows, 0, CPU, classified=classified)
+
+
+def test_classes_are_held_out_in_proportion_and_whole_numbers_of_a_regression_are_none() -> None:
+    twice = [float(row // 2) for row in range(20)] + [20.0] * 20
+    classes = labelled([twice, twice], [0]).held_out(0.5, seed=0)
+    of_classes, of_numbers = [row for row in classes if row < 40], [row - 40 for row in classes if row >= 40]
+    assert len(of_classes) == len(of_numbers) == 20
+    assert all(sum(twice[row] == label for row in of_classes) == 1 for label in range(10))
+    assert any(sum(twice[row] == label for row in of_numbers) != 1 for label in range(10))
+
+
+def test_a_task_of_a_single_row_has_none_to_hold_out() -> None:
+    with pytest.raises(InputError, match="^tasks.task1: it has a single training row"):
+        labelled([[0.0, 1.0], [1.0]], []).held_out(0.1, seed=0)
+
+
+def test_a_row_keeps_its_number_where_others_are_left_out() -> None:
+    given = labelled([[0.0] * 3, [1.0] * 4], [])
+    assert [given.without([0, 3]).name_of(row) for row in range(5)] == [
+        "task0#2",
+        "task0#3",
+        "task1#2",
+        "task1#3",
+        "task1#4",
+    ]

@@ -6,9 +6,11 @@ import pytest
 import torch
 from problems import problem
 
+from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
 from espalier_runtime.structure.gates import FixedGates
-from espalier_runtime.training.loop import TrainReport, train
+from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.training.loop import TrainReport, _mean_loss, train
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -60,8 +62,37 @@ def test_a_loss_that_is_not_finite_ends_the_trial_with_step_and_rows() -> None:
     model = given.model()
     with torch.no_grad():
         model.head(0).linear.bias.fill_(float("inf"))
-    with pytest.raises(TrialError, match=r"the loss at step 1 of 12 is (nan|inf); the batch's rows are .*task\d#\d+"):
+    said = r"the loss at step 1 of 12 is (nan|inf); that of these rows is not finite: (task0#\d+(, |$))+$"
+    with pytest.raises(TrialError, match=said):
         given.train(model, FixedGates(torch.ones(2, len(given.space.candidates), dtype=torch.bool)), None)
+
+
+@pytest.mark.parametrize("held_out", [[], [0, 24, 25, 26]])
+def test_the_row_at_fault_is_numbered_as_in_its_task_whatever_is_held_out(held_out: list[int]) -> None:
+    given = problem()
+    given.corpus.labels[30] = 1.5
+    model = given.model()
+    within = model.losses
+
+    def losses(batch: Batch, gates: torch.Tensor | None) -> torch.Tensor:
+        return within(batch, gates).masked_fill(batch.labels == 1.5, float("nan"))
+
+    model.losses = losses  # type: ignore[method-assign]
+    fixed = FixedGates(torch.ones(2, len(given.space.candidates), dtype=torch.bool))
+    with pytest.raises(TrialError, match="that of these rows is not finite: task1#7$"):
+        given.train(model, fixed, None, held_out)
+
+
+@pytest.mark.parametrize("kind", ["stochGrasp", "tokenGate"])
+def test_a_held_out_loss_is_read_without_the_noise_that_a_kind_trains_under(kind: str) -> None:
+    spec = contract.Space.model_validate({"slots": ["mlp"], "layers": None, "kinds": [{"kind": kind}]})
+    given = problem(space=spec)
+    model = given.model().train()
+    rows = list(range(len(given.corpus)))
+    with model.adapters.attached(model.backbone.model):
+        first, again = (_mean_loss(model, given.corpus, [rows], FixedGates(None)) for _ in range(2))
+    assert first == again
+    assert model.training
 
 
 def test_early_stopping_goes_back_to_the_lowest_held_out_loss() -> None:

@@ -262,7 +262,7 @@ class _Run:
             try:
                 exports = export_trial(plan, directory, "auto", backbone=prepared.backbone, check=self._check)
             except EspalierError as error:  # the trials stand whatever becomes of their exports
-                warnings.append(str(error))
+                warnings.append(error.whole)
         record = contract.RunRecord(
             version=1,
             run=str(directory.root),
@@ -306,8 +306,8 @@ class _Run:
             rate = method.learning_rate if tuning is None else tuning.chosen
             result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn, full_ms)
         except TrialError as error:
-            write_json(directory.result, failed_result(trial, str(error)).model_dump(by_alias=True))
-            self._emit({"type": "trial.failed", "trial": trial.id, "error": str(error)})
+            write_json(directory.result, failed_result(trial, error.whole).model_dump(by_alias=True))
+            self._emit({"type": "trial.failed", "trial": trial.id, "error": error.whole})
         else:
             scores = {task: entry.score for task, entry in result.tasks.items()}
             self._emit({"type": "trial.finished", "trial": trial.id, "scores": scores})

@@ -4,12 +4,15 @@
     folded:  W' = W diag(1 / gamma_g(i)),    b' = b - W' beta_g(i)
 
 The groups are those of a fixed permutation of the dimensions (the same for every seed), or contiguous ones. A unit is
-a group. `stochGrasp` learns a Gaussian in the place of gamma: in training gamma = 1 + delta + softplus(rho) e with
-e ~ N(0, 1) anew in each pass, and the loss has the term  weight * mean((softplus(rho) - target)^2), which draws sigma
-to the noise that the hardware is expected to have. Outside training gamma is its mean.
+a group; of K groups the units i, i + K, i + 2K, ... are group i's, each with a scale and a shift of its own, whose
+changes add up. `stochGrasp` learns a Gaussian in the place of gamma: in training
+gamma = 1 + delta + softplus(rho) e with e ~ N(0, 1) anew in each pass, and the loss has the term
+weight * mean((softplus(rho) - target)^2), which draws sigma to the noise that the hardware is expected to have.
+Outside training gamma is its mean.
 
-Source: Bal and Sengupta, arXiv 2512.04296; the term's form is our reading of "matching a target noise profile". Cost of
-a unit: 2 parameters, 3 of stochGrasp.
+Source: Bal and Sengupta, arXiv 2512.04296. Our reading: the term's form, of "matching a target noise profile"; that
+the noise is on gamma, which divides what the noisy weights multiply; that beta is without noise. Cost of a unit: 2
+parameters, 3 of stochGrasp.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ class GraspKind(AdapterKind):
 
     def applies(self, slots: Sequence[str], site: Site) -> bool:
         # The input of a projection that several slots share is not one slot's to change.
-        return super().applies(slots, site) and site.part is None
+        return super().applies(slots, site) and site.part is None and self.sizes[-1] <= site.inputs
 
     def groups(self, site: Site) -> list[int]:
         """The group of every input dimension: `sizes[-1]` groups as equal as they can be."""
@@ -64,7 +67,7 @@ class GraspKind(AdapterKind):
 
 
 class Grasp(Adapter):
-    """delta (K,), beta (K,), and of stochGrasp rho (K,)."""
+    """delta (units,), beta (units,), and of stochGrasp rho (units,)."""
 
     unit_dimensions: ClassVar = {"delta": 0, "beta": 0, "rho": 0}
     kind: GraspKind
@@ -80,8 +83,12 @@ class Grasp(Adapter):
             # softplus(rho) = start
             self.rho = nn.Parameter(torch.full((units,), kind.noise.start).expm1().log())
         places = {index: place for place, index in enumerate(self.indices)}
+        groups, count = kind.groups(site), kind.sizes[-1]
         # A dimension whose group is not chosen belongs to a last unit that does nothing.
-        unit_of = [places.get(group, units) for group in kind.groups(site)]
+        unit_of = [
+            [places.get(copy * count + group, units) for group in groups]
+            for copy in sorted({index // count for index in self.indices})
+        ]
         self.register_buffer("_unit_of", torch.tensor(unit_of), persistent=False)
 
     def hooks(self) -> list[Hook]:
@@ -89,20 +96,23 @@ class Grasp(Adapter):
 
     def entering(self, x: Tensor) -> Tensor:
         """x' (batch, seq, inputs)."""
-        gamma, beta = self._spread(self.gamma(), 1.0), self._spread(self.beta, 0.0)
-        change = (x - beta) / gamma - x
-        z = self.open_units(x)
-        return x + (change if z is None else change * self._spread(z, 0.0))
+        of_units, z = self.gamma(), self.open_units(x)
+        entered = x
+        for unit_of in self._unit_of:
+            gamma, beta = _spread(of_units, 1.0, unit_of), _spread(self.beta, 0.0, unit_of)
+            change = (x - beta) / gamma - x
+            entered = entered + (change if z is None else change * _spread(z, 0.0, unit_of))
+        return entered
 
     def gamma(self) -> Tensor:
-        """1 + delta (K,), with its noise in training."""
+        """1 + delta (units,), with its noise in training."""
         gamma = 1 + self.delta
         if self.rho is None or not self.training:
             return gamma
         return gamma + self.sigma() * torch.randn_like(gamma)
 
     def sigma(self) -> Tensor:
-        """The learned standard deviation (K,) of stochGrasp."""
+        """The learned standard deviation (units,) of stochGrasp."""
         assert self.rho is not None
         return functional.softplus(self.rho)
 
@@ -111,10 +121,11 @@ class Grasp(Adapter):
             return None
         return self.kind.noise.weight * (self.sigma() - self.kind.noise.target).square().mean()
 
-    def _spread(self, of_units: Tensor, otherwise: float) -> Tensor:
-        """(..., inputs) of (..., units), by each dimension's group."""
-        rest = of_units.new_full((*of_units.shape[:-1], 1), otherwise)
-        return torch.cat([of_units, rest], -1).index_select(-1, self._unit_of)
+
+def _spread(of_units: Tensor, otherwise: float, unit_of: Tensor) -> Tensor:
+    """(..., inputs) of (..., units), by each dimension's unit (inputs,); `otherwise` for those of no unit."""
+    rest = of_units.new_full((*of_units.shape[:-1], 1), otherwise)
+    return torch.cat([of_units, rest], -1).index_select(-1, unit_of)
 
 
 def grasp(spec: contract.GraspKind | contract.StochGraspKind) -> GraspKind:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime import contract
-from espalier_runtime.errors import TrialError
+from espalier_runtime.errors import UNFORESEEN, TrialError
 from espalier_runtime.search.learned import learn_structure
 from espalier_runtime.search.logit_gates import LogitGates, Logits
 from espalier_runtime.search.problem import Found, SearchProblem
@@ -76,7 +76,10 @@ class BudgetedGates(LogitGates):
         budget = budget_at(step, steps, start, self._budget, self._spec.budget_reached)
         p = spend(self.logits(), self._costs, budget, temperature)
         if abs(spent(p, self._costs) - budget) > 1e-4 * budget:
-            raise TrialError(f"budgeted: step {step + 1} spends {spent(p, self._costs):g} of a budget of {budget:g}")
+            raise TrialError(
+                f"budgeted: step {step + 1} spends {spent(p, self._costs):g} of a budget of {budget:g}",
+                mend=UNFORESEEN,
+            )
         return p
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import random
 
 from espalier_runtime.backbone.sites import Site
+from espalier_runtime.errors import TrialError
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure, shared_by_all
@@ -15,7 +16,8 @@ def uniform(problem: SearchProblem, kind: str | None, name: str) -> Found:
     """Every site gets its first chunk, then every site its second, while the budget lasts.
 
     Where a round does not fit whole, cheaper sites come first, then higher layers. Where the budget does not reach all
-    layers, the depth is taken at which the most sites carry adapters, and of these the most parameters.
+    layers, the depth is taken at which the most sites carry adapters, and of these the most parameters. Raises
+    TrialError where no chunk of the kind fits.
     """
     return _even(problem, kind, name, lowest_layer=0)
 
@@ -87,7 +89,14 @@ def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int
         return len({candidates[i].site.name for i in chosen}), sum(candidates[i].parameters for i in chosen)
 
     eligible = [i for i, c in enumerate(candidates) if wanted in (c.kind, "all") and c.site.layer >= lowest_layer]
-    return _chosen(problem, problem.limits.best_fill(sorted(eligible, key=place), spread), name)
+    chosen = problem.limits.best_fill(sorted(eligible, key=place), spread)
+    if not chosen:
+        what = "candidate" if wanted == "all" else wanted
+        raise TrialError(
+            f"{name}: no {what} fits the budget, so that nothing would be adapted",
+            mend="Raise the budget, give the kind a smaller size, or name another kind.",
+        )
+    return _chosen(problem, chosen, name)
 
 
 def _chosen(problem: SearchProblem, indices: list[int], name: str) -> Found:

@@ -67,7 +67,10 @@ def harden(
     budget that survives. Raises TrialError where a score is not finite.
     """
     if not bool(torch.isfinite(scores).all()):
-        raise TrialError(f"{method}: a candidate's score is not finite, so the candidates cannot be ranked")
+        raise TrialError(
+            f"{method}: a candidate's score is not finite, so the candidates cannot be ranked",
+            mend="Lower training.learningRate, and the method's gateLearningRate where it has one.",
+        )
     best = scores.amax(0)
     order = sorted(
         range(len(space.candidates)),

@@ -97,7 +97,9 @@ def evaluate(
         predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens))
         report("evaluate", index + 1, len(prepared.tasks), None)
     if not all(entry.finite for entry in predictions):
-        raise TrialError(f"{trial}: the fitted model gives outputs that are not finite")
+        raise TrialError(
+            f"{trial}: the fitted model gives outputs that are not finite", mend="Lower training.learningRate."
+        )
     return predictions
 
 

@@ -82,7 +82,9 @@ def _check_limits(prepared: Prepared, structure: Structure) -> None:
         limit, cost = missed
         raise TrialError(
             f"{structure.method}: the structure misses budget.{limit.field}:"
-            f" it costs {limit.said(cost)}, allowed are {limit.said(limit.most)}"
+            f" it costs {limit.said(cost)}, allowed are {limit.said(limit.most)}",
+            mend=f"Raise budget.{limit.field}; if the method chose the structure itself, report it: that is a fault of"
+            " Espalier.",
         )
 
 

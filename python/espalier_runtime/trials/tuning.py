@@ -111,7 +111,7 @@ def _tried(
             predictions.append(predict(fitted.model, part, target.rows, task.metric, at_rate.plan.training.max_tokens))
         score = float(np.mean([entry.score for entry in predictions]))
     except TrialError as error:
-        return contract.TunedRate(learning_rate=rate, score=None, loss=None, error=str(error))
+        return contract.TunedRate(learning_rate=rate, score=None, loss=None, error=error.whole)
     return contract.TunedRate(learning_rate=rate, score=score, loss=_mean_loss(predictions), error=None)
 
 

@@ -930,9 +930,9 @@ class SoraMethod(BaseModel):
         ),
     ] = None
     fit: Annotated[
-        Literal["retrain", "continue"],
+        Literal["retrain"],
         Field(
-            description="retrain: fit the structure from fresh adapters; continue: from the searched ones"
+            description="from fresh adapters: the searched ones are scaled by gates of any size, which a structure has not"
         ),
     ] = "retrain"
     layers: Annotated[

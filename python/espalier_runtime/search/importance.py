@@ -61,6 +61,7 @@ class ImportanceGates:
         self.history.gradient += float(gradient.abs().sum())
         decay = self._spec.smoothing
         now = gradient.abs().cpu()
+        self.history.moved += float((1 - decay) * now.max())
         self._sensitivity = decay * self._sensitivity + (1 - decay) * now
         self._uncertainty = decay * self._uncertainty + (1 - decay) * (now - self._sensitivity).abs()
         self.history.record(self._step, self._steps, self.scores())

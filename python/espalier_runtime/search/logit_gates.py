@@ -48,7 +48,13 @@ class LogitGates:
         values.backward(gradient + penalty)  # type: ignore[no-untyped-call]
         if self._priors is not None:
             self._priors.weigh(gradient, self.logits(), self._optimiser)
+        before = self._now()
         self._optimiser.step()
+        self.history.moved += float((self._now() - before).abs().max())
+
+    @torch.no_grad()
+    def _now(self) -> Tensor:
+        return self.logits().clone()
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -152,11 +152,16 @@ class SearchProblem:
 
 @dataclass
 class GateHistory:
-    """Snapshots of the candidates' probabilities or scores, and what is needed to notice that nothing was learned."""
+    """Snapshots of the candidates' probabilities or scores, and what is needed to notice that nothing was learned.
+
+    `gradient`: the sum of all gates' gradients. `moved`: how far what is learned went, the largest change of each step
+    summed; probabilities change without it, where a budget or a temperature comes down.
+    """
 
     steps: list[int] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     gradient: float = 0.0
+    moved: float = 0.0
 
     def record(self, step: int, steps: int, values: Tensor) -> None:
         """Keeps `values` (tasks, candidates) if the step is one of the evenly spaced moments."""
@@ -166,10 +171,11 @@ class GateHistory:
             self.values.append(values.detach().cpu().clone())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "values": self.values, "gradient": self.gradient}
+        return {"steps": self.steps, "values": self.values, "gradient": self.gradient, "moved": self.moved}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.steps, self.values, self.gradient = state["steps"], state["values"], float(state["gradient"])
+        self.steps, self.values = state["steps"], state["values"]
+        self.gradient, self.moved = float(state["gradient"]), float(state["moved"])
 
     def weigh(self, step: int, shares: Tensor) -> None:
         """Multiplies what was kept of `step`, if anything was, by the shares (tasks, candidates) of the paths."""
@@ -183,9 +189,9 @@ class GateHistory:
                 f"{method}: the gates got no gradient in the whole search",
                 mend="Look for a head that is constant, labels that are all equal, or a learning rate of zero.",
             )
-        first, last = self.values[0], self.values[-1]
+        last = self.values[-1]
         spread = float((last - last.mean()).abs().max())
-        if float((last - first).abs().max()) < 1e-6:
+        if self.moved < 1e-6:
             raise TrialError(
                 f"{method}: the gates never moved",
                 mend="Search longer, or raise the method's gateLearningRate.",

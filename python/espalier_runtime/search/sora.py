@@ -8,7 +8,8 @@ the proximal step of xi |g|. SoRA chooses xi, and gets whatever sparsity that gi
 that leaves open gates of cost B(step) at most, which falls cubically to the budget. A gate at zero still gets its
 gradient, so that it can come back. Gates start at 1 and stay at zero or above: W_up can take up a sign.
 
-At the end the open gates rank by g; those at zero by the step at which they were last open, below them.
+At the end the open gates rank by g; candidates that no task has open by the step at which they last were, below them.
+A task at zero where another is open does without the candidate.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class ProximalGates:
         self.history.gradient += float(gradient.abs().sum())
         self._last_open[self._gates.detach() > 0] = (self._step + 1) / self._steps
         self._gates.grad = gradient.to(self._gates.dtype)
+        before = self._gates.detach().clone()
         self._optimiser.step()
+        self.history.moved += float((self._gates.detach() - before).abs().max())
         spec, step, steps = self._spec, self._step + 1, self._steps
         whole = float(self._costs.sum())
         limit = budget_at(step, steps, whole, min(whole, self._budget), spec.budget_reached, spec.warmup)
@@ -54,10 +57,14 @@ class ProximalGates:
         self.history.record(self._step, steps, self.scores())
 
     def scores(self) -> Tensor:
-        """(tasks, candidates) between 0 and 1: above 1/2 by how far a gate is open, below by when it last was."""
+        """(tasks, candidates) between 0 and 1: above 1/2 by how far a gate is open, below by when it last was.
+
+        0 where another task's gate is open.
+        """
         gates = self._gates.detach().double()
         is_open = gates > 0
-        return torch.where(is_open, 0.5 + 0.5 * gates / (1 + gates), 0.5 * self._last_open).float()
+        closed = 0.5 * self._last_open * ~is_open.any(0)
+        return torch.where(is_open, 0.5 + 0.5 * gates / (1 + gates), closed).float()
 
     def spent(self) -> float:
         """Parameters of the candidates that a task has open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from espalier_runtime import contract
 from espalier_runtime.errors import TrialError
 from espalier_runtime.search.budgeted import BudgetedGates, search_budgeted
 from espalier_runtime.search.importance import ImportanceGates, search_importance
+from espalier_runtime.search.methods import find_structure
 from espalier_runtime.search.paper import PaperGates, search_paper
 from espalier_runtime.search.problem import GateHistory
 from espalier_runtime.structure.budget import spent
@@ -155,8 +157,8 @@ def test_importance_is_sensitivity_times_uncertainty_and_opens_the_best_under_th
     assert float((opened * given.costs()).sum()) <= 640
 
 
-def history(first: torch.Tensor, last: torch.Tensor, gradient: float) -> GateHistory:
-    return GateHistory(steps=[0, 1], values=[first, last], gradient=gradient)
+def history(first: torch.Tensor, last: torch.Tensor, gradient: float, moved: float = 1.0) -> GateHistory:
+    return GateHistory(steps=[0, 1], values=[first, last], gradient=gradient, moved=moved)
 
 
 HALF = torch.full((1, 4), 0.5)
@@ -166,7 +168,7 @@ HALF = torch.full((1, 4), 0.5)
     ("found", "message"),
     [
         (history(HALF, HALF + 0.1, 0.0), "got no gradient"),
-        (history(HALF, HALF, 1.0), "never moved"),
+        (history(HALF, HALF + 0.1, 1.0, moved=0.0), "never moved"),
         (history(HALF, torch.full((1, 4), 1e-5), 1.0), "every gate is shut"),
         (history(HALF, torch.full((1, 4), 0.99999), 1.0), "every gate is open"),
     ],
@@ -181,11 +183,21 @@ def test_at_a_task_rate_of_zero_all_tasks_share_one_structure() -> None:
     assert found.rows[0] == found.rows[1] == (True,) * len(found.candidates)
 
 
-def test_a_learning_rate_of_almost_zero_is_noticed() -> None:
-    given = problem(tasks=1, epochs=1)
-    still = paper(0.0).model_copy(update={"gate_learning_rate": 1e-12, "task_gate_learning_rate": 0.0})
+@pytest.mark.parametrize(
+    "method",
+    [
+        budgeted(),
+        paper(0.0),
+        contract.LearnableRankMethod(method="learnableRank", name="m", temperature=[1.0, 0.25]),
+        contract.TamsMethod(method="tams", name="m", temperature=[1.0, 0.25]),
+        contract.SoraMethod(method="sora", name="m"),
+    ],
+    ids=lambda method: str(method.method),
+)
+def test_a_learning_rate_of_almost_zero_is_noticed(method: Any) -> None:
+    rates = {name: 1e-12 for name in ("gate_learning_rate", "task_gate_learning_rate") if hasattr(method, name)}
     with pytest.raises(TrialError, match="never moved"):
-        search_paper(given, still, "paper")
+        find_structure(problem(tasks=1, epochs=1), method.model_copy(update=rates), 0)
 
 
 def test_kept_gates_are_open_as_their_rows_say_and_the_others_learn() -> None:

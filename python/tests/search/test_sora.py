@@ -53,6 +53,20 @@ def test_open_gates_rank_before_those_that_closed_and_the_later_before_the_earli
     assert second > 0.5 > third > first > 0
 
 
+def test_a_task_that_shut_a_gate_does_without_what_another_keeps_open() -> None:
+    costs = torch.full((2,), 10.0)
+    gates = ProximalGates(2, costs, 10, sora(gateLearningRate=0.1, warmup=0.0, budgetReached=1.0))
+    for step in range(10):
+        gates.open(step, 10)
+        gates.learn(torch.tensor([[-1.0, 1.0], [1.0 if step > 0 else -1.0, 1.0]]))
+    opened = gates.open(10, 10)
+    assert opened[0, 0] > 0 == opened[1, 0]
+    scores = gates.scores()
+    assert scores[0, 0] > 0.5
+    assert scores[1, 0] == 0
+    assert scores[0, 1] == scores[1, 1] > 0  # no task has it open
+
+
 def test_open_gates_cost_at_most_the_falling_budget_and_the_structure_meets_it() -> None:
     given = problem(budget=1000)
     found = search_sora(given, sora(), "sora")

@@ -126,6 +126,10 @@ export const SoraMethodSchema = z
   .strictObject({
     method: z.literal("sora"),
     ...trainedSearchFields,
+    fit: z
+      .literal("retrain")
+      .default("retrain")
+      .describe("from fresh adapters: the searched ones are scaled by gates of any size, which a structure has not"),
     gateLearningRate: z.number().positive().default(0.05).describe("learning rate of the gates"),
     warmup: share.default(0.1).describe("share of the steps before gates are shrunk"),
     budgetReached: share.default(0.6).describe("share of the steps after which the open gates cost the budget"),

@@ -9,14 +9,14 @@ transformers choose its attention; for padded batches it is transformers' own "s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from espalier_runtime.backbone.beside import Extra, Rows, attend_beside, givers_of
+from espalier_runtime.backbone.beside import NOISE, Extra, Rows, attend_beside, givers_of
 from espalier_runtime.backbone.stacks import attend_stacks
 
 #: The name under which transformers knows it.
@@ -150,7 +150,9 @@ def _beside(
         torch.cat([part.expand(count, *part.shape[1:]) for part in parts], dim)
         for parts, dim in zip(zip(*given, strict=True), (2, 2, 1), strict=True)
     )
-    return attend_beside(output, query, key, mask, causal, scaling, Extra(keys, values, masses))
+    found = attend_beside(output, query, key, mask, causal, scaling, Extra(keys, values, masses))
+    noise: Callable[[Tensor], Tensor] | None = getattr(module, NOISE, None)
+    return found if noise is None else output + noise(output) * (found - output)
 
 
 def _stack(laid: Tensor, rows: int, length: int) -> Tensor:

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 #: The attribute by which an attention module carries those who give it more to attend to.
 BESIDE = "_espalier_beside"
+#: The attribute by which it carries the noise, of a tensor's shape, that stands for what these make of its output.
+NOISE = "_espalier_beside_noise"
 
 
 class Rows(NamedTuple):

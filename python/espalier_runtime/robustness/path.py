@@ -7,23 +7,29 @@ damaged one adds noise of the same size instead,
     h' = h + e D,   e ~ N(0, 1) for each token and dimension.
 
 What is damaged at a smaller ratio is damaged at a larger one too, and adapters of the same module fare alike in every
-method.
+method. Where keys and values are given beside a layer's own, h is what its attention mixes. The modules at which tokens
+are gated stay whole: what a gate lets through is no residual.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from espalier_runtime.backbone.beside import BESIDE
+from espalier_runtime.backbone.beside import BESIDE, NOISE
 from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.baselines.peft_methods import Prefix
 from espalier_runtime.robustness.chance import gaussian, generator_of, random_of
+from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.training.adaptation import Adaptation
+
+#: Random numbers of a tensor's shape.
+Noise = Callable[[Tensor], Tensor]
 
 
 def has_paths(model: nn.Module, adapters: Adaptation) -> bool:
@@ -32,7 +38,7 @@ def has_paths(model: nn.Module, adapters: Adaptation) -> bool:
         return True
     before = dict(model.named_modules())
     with adapters.attached(model):
-        return bool(_adapted(model, before))
+        return bool(_adapted(model, before, adapters))
 
 
 class DamagedPaths:
@@ -66,19 +72,21 @@ class DamagedPaths:
         """Within the context `model` is adapted, and some of its adapters are damaged."""
         before = dict(model.named_modules())
         with self._damaged_prefix(), self._adapters.attached(model):
-            touched: list[tuple[nn.Module, object]] = []
+            touched: list[tuple[nn.Module, str, object]] = []
             try:
-                for path, (module, frozen) in _adapted(model, before).items():
-                    if self._hit(path):
-                        touched.append((module, vars(module).get("forward")))
-                        generator = generator_of(self._seed, "damage", path)
-                        module.forward = _damaged(module.forward, frozen, generator)
+                for path, (module, frozen) in _adapted(model, before, self._adapters).items():
+                    if not self._hit(path):
+                        continue
+                    noise: Noise = partial(gaussian, generator=generator_of(self._seed, "damage", path))
+                    name = NOISE if frozen is None else "forward"
+                    touched.append((module, name, vars(module).get(name)))
+                    vars(module)[name] = noise if frozen is None else _damaged(module.forward, frozen, noise)
                 yield
             finally:
-                for module, forward in touched:
-                    del module.forward
-                    if forward is not None:
-                        module.forward = forward  # type: ignore[assignment]
+                for module, name, was in touched:
+                    del vars(module)[name]
+                    if was is not None:
+                        vars(module)[name] = was
 
     def _hit(self, path: str) -> bool:
         return bool(random_of(self._seed, "path", path).random() < self._ratio)
@@ -107,11 +115,18 @@ class DamagedPaths:
 Forward = Callable[..., Any]
 
 
-def _adapted(model: nn.Module, before: Mapping[str, nn.Module]) -> dict[str, tuple[nn.Module, Forward]]:
-    """By path: the modules that are adapted now, and the forward that each had before."""
-    found: dict[str, tuple[nn.Module, Forward]] = {}
+def _adapted(
+    model: nn.Module, before: Mapping[str, nn.Module], adapters: Adaptation
+) -> dict[str, tuple[nn.Module, Forward | None]]:
+    """By path: the modules that are adapted now, and the forward that each had before.
+
+    None: an attention that is given more to attend to, which knows what it is without it.
+    """
+    members = adapters.members() if isinstance(adapters, AdapterPool) else ()
+    gated = {hook.site.module for member in members for hook in member.hooks() if hook.outer}
+    found: dict[str, tuple[nn.Module, Forward | None]] = {}
     for path, module in model.named_modules():
-        if not path or path not in before:
+        if not path or path not in before or path in gated:
             continue
         frozen = before[path]
         if module is not frozen:  # PEFT puts a module of its own around a linear, which takes more than its input
@@ -119,29 +134,16 @@ def _adapted(model: nn.Module, before: Mapping[str, nn.Module]) -> dict[str, tup
         elif "forward" in vars(module):
             found[path] = (module, type(module).forward.__get__(module))
         elif BESIDE in vars(module):
-            found[path] = (module, _without_beside(module))
+            found[path] = (module, None)
     return found
 
 
-def _without_beside(module: nn.Module) -> Forward:
-    """The forward of an attention that is given nothing more to attend to."""
-
-    def forward(*args: object, **kwargs: object) -> object:
-        givers = vars(module).pop(BESIDE)
-        try:
-            return type(module).forward(module, *args, **kwargs)
-        finally:
-            vars(module)[BESIDE] = givers
-
-    return forward
-
-
-def _damaged(adapted: Forward, frozen: Forward, generator: torch.Generator) -> Forward:
+def _damaged(adapted: Forward, frozen: Forward, noise: Noise) -> Forward:
     def forward(*args: object, **kwargs: object) -> object:
         whole, bare = adapted(*args, **kwargs), frozen(*args, **kwargs)
         h = bare[0] if isinstance(bare, tuple) else bare
         residual = (whole[0] if isinstance(whole, tuple) else whole) - h
-        said = h + gaussian(h, generator) * residual
+        said = h + noise(h) * residual
         return (said, *whole[1:]) if isinstance(whole, tuple) else said
 
     return forward

@@ -7,7 +7,7 @@ squared singular values of the centred activations, a chunk of units [start, sta
 
 After Paischer et al., arXiv 2410.07170, who give ranks to the linears whose components explain most; they also start A
 from these components, which a fit from fresh adapters does not. Per parameter, because the budget counts parameters,
-and for every kind with a down projection, is our reading.
+and for every kind of the form s W_up f(W_down v), is our reading.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class VarianceProbe(Adapter):
 def search_eva(problem: SearchProblem, spec: contract.EvaMethod, name: str) -> Found:
     """Scores every candidate for every task from `rows` rows of the task, then fills the budget.
 
-    Raises TrialError where the space has kinds without a down projection.
+    Raises TrialError where the space has kinds of another form.
     """
     _, others = split(problem)
     if others:
         raise TrialError(
-            f"{name}: {', '.join(sorted({candidate.kind for candidate in others}))} reads through no down projection,"
-            " whose directions could be scored",
+            f"{name}: {', '.join(sorted({candidate.kind for candidate in others}))} is not of the form"
+            " s W_up f(W_down v), whose directions can be scored",
             mend="Leave it out of space.kinds, or use search.fisher or search.saliency, which score every kind.",
         )
     values = []

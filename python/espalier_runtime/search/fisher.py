@@ -55,7 +55,7 @@ class FisherProbe(Adapter):
 
     def _take(self, read: Tensor, gradient: Tensor) -> None:
         """With D (tokens, outputs) and V (tokens, width), G = D' V, so G' G = V' (D D') V and G G' = D' (V V') D."""
-        given = gradient.reshape(-1, self.of_outputs)
+        given, read = gradient.reshape(-1, self.of_outputs).float(), read.float()
         inner, outer = (given, read) if self.of_width <= self.of_outputs else (read, given)
         self.energy += (outer.t() @ ((inner @ inner.t()) @ outer)).double().cpu()
 

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from adapters.test_kinds import KINDS
 from baselines.test_methods import METHODS
 from conftest import padded, tiny
 from problems import corpus, problem, training
@@ -22,6 +23,7 @@ from espalier_runtime.search.fixed import uniform
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import build_space
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.tokenise import Completion, TokenIds
 from espalier_runtime.training.loop import train
@@ -173,6 +175,28 @@ class TestPath:
         assert torch.equal(outputs(model, DamagedPaths(model.adapters, 0.0, seed=0)), clean)
         assert not torch.equal(outputs(model, DamagedPaths(model.adapters, 1.0, seed=0)), clean)
         assert torch.equal(outputs(model), clean)
+
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    def test_every_kind_is_damaged_or_has_no_residual_to_damage(self, kind: str) -> None:
+        given = problem(budget=10**6, space=contract.Space.model_validate(KINDS[kind]))
+        model = fitted(given, AdapterPool(given.space.candidates, given.space.kinds, 0))
+        clean = outputs(model)
+        assert torch.equal(outputs(model, DamagedPaths(model.adapters, 0.0, seed=0)), clean)
+        hurt = outputs(model, DamagedPaths(model.adapters, 1.0, seed=0))
+        assert torch.equal(hurt, clean) is not has_paths(given.backbone.model, model.adapters)
+        assert has_paths(given.backbone.model, model.adapters) is not kind.startswith("tokenGate")
+        assert torch.equal(outputs(model), clean)
+
+    @pytest.mark.parametrize("kind", ["prefix", "taskPrompt"])
+    def test_a_decoder_s_cache_holds_each_token_once_whatever_is_damaged(self, kind: str) -> None:
+        backbone = tiny("qwen3")
+        space = build_space(contract.Space.model_validate(KINDS[kind]), backbone.sites)
+        pool = AdapterPool(space.candidates, space.kinds, 0)
+        ids = torch.randint(5, 99, (1, 9), generator=torch.Generator().manual_seed(0))
+        with torch.no_grad(), DamagedPaths(pool, 1.0, seed=0).attached(backbone.model):
+            pool.use(None)
+            cache = backbone.model(input_ids=ids, use_cache=True).past_key_values
+        assert cache.get_seq_length() == 9
 
     @pytest.mark.parametrize("name", ["full", "bitFit"])
     def test_weights_of_the_backbone_itself_are_no_adapters(self, name: str) -> None:

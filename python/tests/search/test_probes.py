@@ -32,3 +32,10 @@ def test_a_search_of_the_last_layer_finds_the_same_from_kept_states(method: Any,
 
 def found_by(given: SearchProblem, method: Any) -> list[str]:
     return [candidate.id for candidate in find_structure(given, method, 0).structure.candidates]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: str(method.method))
+def test_a_search_without_training_works_under_bfloat16_and_keeps_the_budget(method: Any) -> None:
+    given = problem(budget=500, dtype="bfloat16")
+    found = find_structure(given, method, 0).structure
+    assert 500 - 64 < found.union <= 500

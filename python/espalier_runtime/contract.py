@@ -2205,7 +2205,7 @@ class Export(BaseModel):
         float,
         Field(
             alias="maxDifference",
-            description="largest difference of the outputs after reloading in a fresh process",
+            description="largest difference of the outputs after reloading in a fresh process; of a regression in |mean| + deviation of its labels",
         ),
     ]
     left_out: Annotated[

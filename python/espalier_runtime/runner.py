@@ -19,6 +19,7 @@ from espalier_runtime.records.events import EventLog
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.lock import environment_lock
 from espalier_runtime.structure.space import build_space
+from espalier_runtime.training.memory import memory_named
 from espalier_runtime.trials.between_runs import Chosen, compare_between
 from espalier_runtime.trials.continued import check_continued
 from espalier_runtime.trials.exports import add_to_record, export_trial, save_examples
@@ -232,7 +233,9 @@ class _Run:
         plan, directory = self._plan, self._directory
         self._emit({"type": "run.started", "trials": len(plan.trials), "directory": str(directory.root)})
         self._emit({"type": "stage.started", "trial": None, "stage": "load"})
-        prepared = prepare(plan, directory.costs)
+        with memory_named("the steps whose costs are measured before training", InputError):
+            prepared = prepare(plan, directory.costs)
+            full_ms = full_step_ms(prepared.work)
         lock = _lock_of(plan, prepared, self._host)
         warnings = [*prepared.warnings, *check_continued(directory, lock)]
         write_json(directory.lock, lock)
@@ -242,7 +245,6 @@ class _Run:
             self._emit({"type": "warning", "trial": None, "message": message})
         save_examples(directory, prepared.tasks)
         self._check()
-        full_ms = full_step_ms(prepared.work)
         progress = RunProgress(plan, prepared.backbone.layers, self._emit, done_before(directory.events))
         methods: dict[str, TrialMethod] = {str(method.name): method for method in plan.methods}
         if not all(_is_done(directory.trial(trial.id).result) for trial in plan.trials):
@@ -302,9 +304,10 @@ class _Run:
             self._emit({"type": "warning", "trial": trial.id, "message": message})
 
         try:
-            tuning = tuned_rate(prepared, method, self._directory, report, warn)
-            rate = method.learning_rate if tuning is None else tuning.chosen
-            result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn, full_ms)
+            with memory_named("what is no step of training"):
+                tuning = tuned_rate(prepared, method, self._directory, report, warn)
+                rate = method.learning_rate if tuning is None else tuning.chosen
+                result = run_trial(prepared.at_rate(rate), trial, method, directory, report, warn, full_ms)
         except TrialError as error:
             write_json(directory.result, failed_result(trial, error.whole).model_dump(by_alias=True))
             self._emit({"type": "trial.failed", "trial": trial.id, "error": error.whole})

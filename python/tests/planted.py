@@ -100,11 +100,11 @@ def plan(kinds: Sequence[str]) -> contract.Plan:
 
 
 def planted(
-    root: Path, backbone: Backbone, *kinds: str, seed: int = 5, mixes: bool = False
+    root: Path, backbone: Backbone, *kinds: str, seed: int = 5, mixes: bool = False, unit: float = 1.0
 ) -> tuple[contract.Plan, RunDirectory]:
     """A run with one finished trial, whose adapters and heads are random; "score" uses every second candidate.
 
-    `mixes`: its heads read a mix of all layers.
+    `mixes`: its heads read a mix of all layers. `unit`: of what size the scores are.
     """
     given, directory = plan(kinds), RunDirectory(root)
     space = build_space(given.space, backbone.sites, len(TASKS))
@@ -119,7 +119,7 @@ def planted(
     layers = backbone.layers + 1 if mixes else None
     heads = [
         ("intent", Head(backbone.hidden, 3, layers=layers)),
-        ("score", Head(backbone.hidden, 1, location=2.5, scale=1.5, layers=layers)),
+        ("score", Head(backbone.hidden, 1, location=2.5 * unit, scale=1.5 * unit, layers=layers)),
     ]
     for _, head in heads:
         torch.nn.init.normal_(head.linear.weight, std=0.3)

@@ -275,7 +275,11 @@ export const ExportSchema = z
     to: z.enum(exportFormats),
     path: z.string(),
     trial: z.string().nullable().default(null).describe("the trial it was taken from"),
-    maxDifference: z.number().describe("largest difference of the outputs after reloading in a fresh process"),
+    maxDifference: z
+      .number()
+      .describe(
+        "largest difference of the outputs after reloading in a fresh process; of a regression in |mean| + deviation of its labels",
+      ),
     leftOut: z
       .array(z.string())
       .default([])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -80,13 +80,10 @@ class TaskPrompt(Adapter):
 
     def _projected(self, attention: nn.Module, slot: str, prompts: Tensor) -> Tensor:
         """(rows, heads, R, width) that the frozen projection of the slot makes of `prompts` (rows, R, inputs)."""
-        from transformers.pytorch_utils import Conv1D
-
         site = self.site.beside[slot]
-        projection: Any = attention.get_submodule(site.module.rpartition(".")[2])
-        weight = projection.weight if isinstance(projection, Conv1D) else projection.weight.t()
-        made: Tensor = prompts @ weight
-        made = site.take(made if projection.bias is None else made + projection.bias)
+        projection = attention.get_submodule(site.module.rpartition(".")[2])
+        # The class's own forward, whatever is attached, and however the weight is stored.
+        made = site.take(type(projection).forward(projection, prompts))
         return made.view(*made.shape[:-1], site.heads, -1).transpose(1, 2)
 
 

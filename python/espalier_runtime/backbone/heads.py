@@ -113,6 +113,11 @@ class Head(nn.Module):
         outputs: Tensor = self(pooled)
         return outputs * self.scale + self.location if outputs.shape[1] == 1 else outputs
 
+    @property
+    def unit(self) -> float:
+        """Of what size `values` are: 1 for logits, |location| + scale for a regression."""
+        return float(self.location.abs() + self.scale) if self.linear.out_features == 1 else 1.0
+
     @torch.no_grad()
     def start_from_probe(self, features: Tensor, labels: Tensor, kind: str) -> None:
         """Fits the weights on frozen features by scikit-learn's logistic or ridge regression.
@@ -164,6 +169,10 @@ class LanguageHead(Head):
         self.register_parameter("depth", None)
         # In a tuple, which keeps it from being one of the modules.
         self._language = (language,)
+
+    @property
+    def unit(self) -> float:
+        return 1.0
 
     @property
     def size(self) -> int:

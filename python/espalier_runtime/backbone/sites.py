@@ -120,7 +120,7 @@ def _mapped(mapping: contract.Mapping) -> Family:
         str(slot): _fused(given) if isinstance(given, contract.FusedModule) else Place((given,))
         for slot, given in mapping.slots.items()
     }
-    ordered = {slot: places[slot] for slot in (*LINEAR_SLOTS, *BLOCK_SLOTS) if slot in places}
+    ordered = {slot: places[slot] for slot in (*LINEAR_SLOTS, *BLOCK_SLOTS, *NORM_SLOTS) if slot in places}
     return Family(mapping.layers, ordered, packs=False, starts=False)
 
 
@@ -145,7 +145,8 @@ def _layers(model: nn.Module, family: Family) -> nn.ModuleList:
 
 def _layer_sites(model: nn.Module, layer: nn.Module, layer_path: str, index: int, family: Family) -> Iterable[Site]:
     beside: dict[str, Site] = {}
-    for slot, place in {**family.slots, **_norms(layer, model.config)}.items():
+    norms = {slot: place for slot, place in _norms(layer, model.config).items() if slot not in family.slots}
+    for slot, place in {**family.slots, **norms}.items():
         site = _site(model, layer, layer_path, index, slot, place)
         if site is not None:
             beside[slot] = replace(site, heads=_heads(slot, model.config), beside=beside)

@@ -25,16 +25,20 @@ from espalier_runtime.export.texts import Texts
 
 @dataclass(frozen=True)
 class Written:
-    """An export in `folder`, and what the model it came from says to `texts`."""
+    """An export in `folder`, and what the model it came from says to `texts`.
+
+    `unit`: of what size outputs are, so that those of a regression in euros differ by no more than those in thousands.
+    """
 
     folder: str
     task: str | None
     texts: Texts
     outputs: Tensor
+    unit: float = 1.0
 
 
 def differences(written: Sequence[Written], device: torch.device) -> list[float]:
-    """max |outputs reloaded - outputs given| of each export, in one fresh process for all of them.
+    """max |outputs reloaded - outputs given| / unit of each export, in one fresh process for all of them.
 
     Raises EspalierError with the last line that the process said where it fails.
     """
@@ -82,7 +86,7 @@ def reload(request: Path, answer: Path) -> None:
         for number, entry in enumerate(json.loads(metadata["exports"])):
             texts = [(text, pair) for text, pair in entry["texts"]]
             outputs = load(entry["folder"], entry["task"], device).outputs(texts).cpu()
-            found.append(float((outputs - file.get_tensor(str(number))).abs().max()))
+            found.append(float((outputs - file.get_tensor(str(number))).abs().max()) / entry["unit"])
     # JSON has no NaN: a difference that is none reaches the reader as text, and float() reads it.
     answer.write_text(json.dumps([str(value) for value in found]))
 

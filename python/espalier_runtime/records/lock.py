@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from espalier_runtime.records.device import device_name
 from espalier_runtime.records.json import dumps
 
 PACKAGES = (
@@ -51,7 +52,7 @@ def environment_lock(
         "commit": _commit(),
         "device": {
             "type": device.type,
-            "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+            "name": device_name(device),
             "threads": torch.get_num_threads(),
         },
         "hashes": {

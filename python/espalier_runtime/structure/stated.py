@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from espalier_runtime import contract
@@ -61,7 +62,9 @@ def _check_below_whole(limits: Limits, spec: contract.Budget, space: Space) -> N
 
 def _check_met(limits: Limits, spec: contract.Budget) -> None:
     def excess(index: int) -> float:
-        return max(price.of([index]) / limit.most for limit, price in zip(limits.limits, limits.prices, strict=True))
+        costs = zip(limits.limits, limits.prices, strict=True)
+        # A share of the parameters may come to none.
+        return max(price.of([index]) / limit.most if limit.most > 0 else math.inf for limit, price in costs)
 
     nearest = min(range(len(limits.candidates)), key=lambda i: (excess(i), limits.candidates[i].id))
     missed = limits.missed_by([nearest])

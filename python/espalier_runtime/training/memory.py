@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 
-from espalier_runtime.errors import TrialError
+from espalier_runtime.errors import EspalierError, TrialError
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.checkpoint import Warn
 
@@ -65,6 +66,20 @@ class MicroBatches:
             f"memory ran out: batches now go through the model in parts of at most {self.max_tokens} tokens"
             " (training.maxTokens); a step still sees the whole batch"
         )
+
+
+@contextmanager
+def memory_named(what: str, kind: type[EspalierError] = TrialError) -> Iterator[None]:
+    """Within the context memory that runs out is an error of `kind` that says so of `what`, and what mends it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise kind(
+            f"memory ran out in {what}: {str(error).splitlines()[0]}",
+            mend="Lower training.maxTokens, the tokens that go through the model at once, or training.maxLength.",
+        ) from error
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -7,7 +7,6 @@ they depend on, so that the next run need not measure.
 from __future__ import annotations
 
 import hashlib
-import platform
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from espalier_runtime import contract
+from espalier_runtime.records.device import device_name
 from espalier_runtime.records.files import write_json
 from espalier_runtime.records.home import espalier_home
 from espalier_runtime.records.json import dumps
@@ -59,9 +59,6 @@ def device_costs(work: Workload, space: contract.Space, beside: Path | None) -> 
 
 def _key(work: Workload, space: contract.Space) -> str:
     device = work.backbone.device
-    name = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.processor()} {platform.machine()}"
-    )
     lengths = work.corpus.lengths
     depends = {
         "version": VERSION,
@@ -72,7 +69,9 @@ def _key(work: Workload, space: contract.Space) -> str:
         "heads": [head.size for _, head in work.heads],
         "headLayers": work.training.head_layers,
         "space": space.model_dump(by_alias=True),
-        "device": name,
+        "device": device_name(device),
+        "pooling": work.training.pooling,
+        "packed": work.corpus.packed,
         "execution": repr(execution_of(work.training, device)),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -217,7 +217,8 @@ def _write(
     gates = peft_gates(adapter, task) if to == "peft" else None
     texts = examples[next(iter(examples)) if task is None else task]
     outputs = adapter.states(None, texts, gates) if task is None else adapter.outputs(task, texts, gates)
-    return _Export(to, folder, temporary, fresh.Written(str(temporary), task, texts, outputs), left_out)
+    unit = 1.0 if task is None else adapter.model.head(adapter.index(task)).unit
+    return _Export(to, folder, temporary, fresh.Written(str(temporary), task, texts, outputs, unit), left_out)
 
 
 def _one(task: str | None) -> str:

@@ -44,7 +44,8 @@ class Source:
 def sources_of(runs: Sequence[Given], tasks: Sequence[str], backbone: Backbone | None) -> list[Source]:
     """Each task of the runs, or those named, once; a name that occurs twice gets a number.
 
-    Raises InputError where the runs' backbones differ, a task is unknown or has no LoRA, or one adapter alone is there.
+    Raises InputError where the runs' backbones differ or are quantised, a task is unknown or has no LoRA, or there is
+    one adapter alone.
     """
     found: dict[tuple[Path, str, str], tuple[Given, Path]] = {}
     known = [entry.name for given in runs for entry in given.plan.tasks]
@@ -65,6 +66,12 @@ def sources_of(runs: Sequence[Given], tasks: Sequence[str], backbone: Backbone |
             mend="Name several runs, several trials as RUN/TRIAL, or a run of several tasks.",
         )
     _of_one_backbone(list(found.values()))
+    quantization = next(iter(found.values()))[0].plan.backbone.quantization
+    if quantization is not None:
+        raise InputError(
+            f'merge: backbone.quantization: "{quantization}": a merge is added to weights, which are packed here',
+            mend="Merge runs of the backbone as it is, without quantization.",
+        )
     base = backbone or load_backbone(next(iter(found.values()))[0].plan.backbone)
     adapters: dict[Path, native.LoadedAdapter] = {}
     sources: list[Source] = []

@@ -160,7 +160,8 @@ def _plain(source: Source) -> PlainModel:
 
 def _written(source: Source, folder: Path) -> fresh.Written:
     texts: Texts = examples_of(source.given.plan, source.given.directory)[source.task]
-    return fresh.Written(str(folder), source.name, texts, _plain(source).outputs(texts))
+    unit = source.adapter.model.head(source.adapter.index(source.task)).unit
+    return fresh.Written(str(folder), source.name, texts, _plain(source).outputs(texts), unit)
 
 
 def _scored(source: Source, check: Callable[[], None]) -> contract.MergedTask:

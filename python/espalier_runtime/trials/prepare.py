@@ -306,6 +306,7 @@ def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> 
         if isinstance(method, contract.RaceMethod)
         for index, proposal in enumerate(method.proposals)
     ]
+    asked += [(f"{place}.search", method.search) for place, method in asked if isinstance(method, contract.FromMethod)]
     for place, method in asked:
         layers = getattr(method, "layers", None)
         if layers is None:
@@ -314,5 +315,5 @@ def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> 
         if not any(candidate.site.layer >= lowest for candidate in space.candidates):
             raise InputError(
                 f"{place}.layers: the space has no candidate in the last {layers} layers",
-                mend=f"Raise {field}.layers, or widen space.layers.",
+                mend=f"Raise {place}.layers, or widen space.layers.",
             )

@@ -17,7 +17,7 @@ from espalier_runtime.structure.structure import to_record
 from espalier_runtime.training.evaluate import Predictions
 from espalier_runtime.trials.fit import Fitted
 from espalier_runtime.trials.prepare import Prepared
-from espalier_runtime.trials.step_costs import StepCosts, peak_memory_mib
+from espalier_runtime.trials.step_costs import StepCosts
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def result_of(
     before_fit: BeforeFit,
     seconds: contract.Seconds,
     costs: StepCosts,
+    peak_mib: float,
 ) -> contract.TrialResult:
     """The record of a trial that is whole."""
     target = fitted.target
@@ -68,7 +69,7 @@ def result_of(
             "steps": {"search": before.steps, "fit": len(fitted.done.losses)},
             "stepMs": {"search": before.step_ms, "fit": fitted.done.step_ms, "predicted": costs.predicted_ms},
             "seconds": seconds.model_dump(),
-            "peakMemoryMiB": peak_memory_mib(prepared.backbone.device),
+            "peakMemoryMiB": peak_mib,
             "learningRate": prepared.plan.training.learning_rate,
             "memoryMiB": costs.memory,
             "overBudget": [entry.model_dump(by_alias=True) for entry in costs.over_budget],

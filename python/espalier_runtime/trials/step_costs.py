@@ -11,6 +11,7 @@ import torch
 
 from espalier_runtime import contract
 from espalier_runtime.search.problem import Found
+from espalier_runtime.training.memory import ran_out_of_memory
 from espalier_runtime.trials.fit import Fitted
 from espalier_runtime.trials.over_budget import over_budget
 from espalier_runtime.trials.prepare import Prepared
@@ -38,15 +39,33 @@ def step_costs(prepared: Prepared, found: Found | None, fitted: Fitted, full_ms:
     chosen = found.structure.candidates
     everything = range(len(chosen))
     step = prepared.costs.step.price(chosen).of(everything) / prepared.costs.full_step
-    held = peak_bytes(prepared.work, fitted.model, prepared.work.largest_part)
+    held = _held(prepared, fitted)
     memory = prepared.costs.memory.price(chosen).of(everything)
     # What was measured layer by layer was not compiled.
     predicted = None if fitted.model.execution.compiled else full_ms * step
+    if held is None:
+        return StepCosts(predicted)
     return StepCosts(predicted, contract.Predicted(predicted=memory / 2**20, measured=held / 2**20))
 
 
+def _held(prepared: Prepared, fitted: Fitted) -> float | None:
+    """None where the largest part does not fit the memory at once, of which the fit made smaller ones."""
+    try:
+        return peak_bytes(prepared.work, fitted.model, prepared.work.largest_part)
+    except (MemoryError, RuntimeError) as error:
+        if ran_out_of_memory(error):
+            return None
+        raise
+
+
+def forget_peak(device: torch.device) -> None:
+    """From now on `peak_memory_mib` is of what comes, on CUDA."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory_mib(device: torch.device) -> float:
-    """On CUDA the most the device held since the process began; on the CPU the process's largest resident size."""
+    """On CUDA the most the device held since `forget_peak`; on the CPU the process's largest resident size ever."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device)) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

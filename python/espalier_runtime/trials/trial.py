@@ -17,7 +17,7 @@ from espalier_runtime.trials.gate_file import GateFile
 from espalier_runtime.trials.prepare import Prepared
 from espalier_runtime.trials.result import BeforeFit, result_of, write_trial
 from espalier_runtime.trials.start import StageReport, TrialMethod, start_of
-from espalier_runtime.trials.step_costs import step_costs
+from espalier_runtime.trials.step_costs import forget_peak, peak_memory_mib, step_costs
 from espalier_runtime.trials.step_log import StepLog
 
 
@@ -48,6 +48,7 @@ def run_trial(
     gates = GateFile(directory.gates, prepared.names)
     try:
         torch.manual_seed(trial.seed)
+        forget_peak(prepared.backbone.device)
         held_out = prepared.held_out(trial.seed)
 
         def logged(stage: str, step: int, steps: int, loss: float | None) -> None:
@@ -80,8 +81,10 @@ def run_trial(
         fit=fit - searched + checkpoint.seconds_before("fit"),
         evaluate=evaluated - fit,
     )
+    # Before a step of its own is measured.
+    peak_mib = peak_memory_mib(prepared.backbone.device)
     costs = step_costs(prepared, found, fitted, full_ms)
-    result = result_of(prepared, trial, found, fitted, before, seconds, costs)
+    result = result_of(prepared, trial, found, fitted, before, seconds, costs, peak_mib)
     write_trial(prepared, directory, found, fitted, result)
     checkpoint.clear()
     return result

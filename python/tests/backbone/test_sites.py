@@ -175,6 +175,16 @@ def test_a_mapping_makes_an_unknown_family_known() -> None:
     assert len(sites) == 10
 
 
+def test_a_mapping_may_say_which_norms_there_are() -> None:
+    slots: dict[str, Any] = {"mlp.down": "output.dense", "attention.norm": "output.LayerNorm"}
+    sites = unknown({"layers": "encoder.layer", "slots": slots}).sites
+    assert [(s.slot, s.place) for s in sites[:3]] == [
+        ("mlp.down", "encoder.layer.0.output.dense"),
+        ("attention.norm", "encoder.layer.0.output.LayerNorm"),
+        ("mlp.norm", "encoder.layer.0.output.LayerNorm"),
+    ]
+
+
 def test_a_mapping_that_matches_nothing_is_refused_with_what_there_is() -> None:
     with pytest.raises(InputError, match=r'mapping\.layers: "layers" is no list.*its lists are encoder\.layer'):
         unknown({"layers": "layers", "slots": {"block": ""}})

@@ -73,6 +73,15 @@ def test_every_format_holds_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone
     assert float((intent - score).abs().max()) > 1e-2
 
 
+@pytest.mark.parametrize("unit", [1e-3, 1e5])
+def test_exports_of_a_regression_are_compared_in_its_own_unit(tmp_path: Path, minilm: Backbone, unit: float) -> None:
+    given, directory = planted(tmp_path / "run", minilm, "lora", unit=unit)
+    formats: list[Format] = ["peft", "merged", "native", "onnx"]
+    for to in formats:
+        (made,) = export_trial(given, directory, to, task="score", backbone=minilm)
+        assert made.max_difference < (1e-4 if to == "onnx" else 1e-5), made
+
+
 def test_a_union_has_no_place_for_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone) -> None:
     given, directory = planted(tmp_path / "run", minilm, "lora", "dualLora")
     made = export_trial(given, directory, "peft", backbone=minilm)

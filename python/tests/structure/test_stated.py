@@ -46,6 +46,11 @@ def test_fewer_parameters_than_the_cheapest_candidate_are_refused() -> None:
         limits_of(contract.Budget(parameters=63), space(), 20_000, None)
 
 
+def test_a_share_that_comes_to_no_parameters_is_refused_too() -> None:
+    with pytest.raises(InputError, match=r"0 parameters, is below the cheapest candidate"):
+        limits_of(contract.Budget(parameters=1e-6), space(), 20_000, None)
+
+
 def test_more_parameters_than_the_whole_space_has_are_refused() -> None:
     with pytest.raises(InputError, match="1,537 parameters, is above the whole space of 1,536"):
         limits_of(contract.Budget(parameters=1537), space(), 20_000, None)

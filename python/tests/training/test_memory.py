@@ -10,7 +10,7 @@ from espalier_runtime.errors import TrialError
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.tasks.corpus import Batch
 from espalier_runtime.training.loop import train
-from espalier_runtime.training.memory import ran_out_of_memory
+from espalier_runtime.training.memory import memory_named, ran_out_of_memory
 
 
 def losses(tokens: int | None, warned: Callable[[str], None] = print, max_tokens: int = 4096) -> list[float]:
@@ -50,6 +50,17 @@ def test_where_memory_runs_out_the_parts_are_halved_and_the_batch_stays_whole() 
 def test_a_single_row_that_is_too_much_ends_the_trial() -> None:
     with pytest.raises(TrialError, match=r"memory ran out at a single row of \d tokens: CUDA out of memory"):
         losses(3, lambda text: None)
+
+
+def test_memory_that_runs_out_elsewhere_says_where_and_what_mends_it() -> None:
+    with (
+        pytest.raises(TrialError, match="^memory ran out in a step: CUDA out of memory") as caught,
+        memory_named("a step"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert "training.maxTokens" in str(caught.value.mend)
+    with pytest.raises(RuntimeError, match="shapes"), memory_named("a step"):
+        raise RuntimeError("shapes cannot be multiplied")
 
 
 def test_other_errors_are_not_mistaken_for_it() -> None:

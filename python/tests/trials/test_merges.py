@@ -151,6 +151,9 @@ def test_what_cannot_be_merged_says_why(tmp_path: Path, minilm: Backbone) -> Non
         merge_runs([bottleneck], MergeSpec("mda"), backbone=minilm)
     with pytest.raises(InputError, match="trial uniform-seed1 is not finished"):
         merge_runs([Given(run.plan, run.directory, "uniform-seed1")], MergeSpec("mda"), backbone=minilm)
+    quantised = run.plan.model_copy(update={"backbone": run.plan.backbone.model_copy(update={"quantization": "4bit"})})
+    with pytest.raises(InputError, match='backbone.quantization: "4bit"'):
+        merge_runs([Given(quantised, run.directory)], MergeSpec("mda"), backbone=minilm)
     other = given(tmp_path / "other", minilm)
     card = other.directory.trial("uniform-seed0").adapter / "adapter.json"
     card.write_text(card.read_text().replace(minilm.fingerprint, "0" * 64))

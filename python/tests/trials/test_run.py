@@ -408,18 +408,28 @@ def test_wrong_input_is_refused_before_anything_trains(tmp_path: Path) -> None:
     good = plan("head", seeds=[0])
     nowhere: dict[str, Any] = {"method": "from", "name": "head", "structure": "/nowhere"}
     nowhere["search"] = {"method": "budgeted", **COMMON["budgeted"]}
+    low = {**good["space"], "layers": [0, 1]}
     bad: list[tuple[str, Any]] = [
         ("budget.parameters", {"budget": {"parameters": 10}}),
         ("space.layers", {"space": {**good["space"], "layers": [9]}}),
         ("training.maxLength", {"training": {**good["training"], "maxLength": 600}}),
         ("neither a structure.json", {"methods": [nowhere]}),
+        (
+            r"methods\[0\]\.search\.layers: the space has no candidate in the last 1 layers",
+            {"methods": [{**nowhere, "search": {**nowhere["search"], "layers": 1}}], "space": low},
+        ),
+        (
+            r"methods\[0\]\.layers: the space has no candidate in the last 2 layers",
+            {"methods": [{"method": "saliency", "name": "head", "layers": 2}], "space": low},
+        ),
         ("training.device", {"training": {**good["training"], "device": "cuda"}}),
     ]
     for index, (field, change) in enumerate(bad):
         context = Listening()
-        with pytest.raises(InputError, match=field):
+        with pytest.raises(InputError, match=field) as caught:
             run({**copy.deepcopy(good), **change}, tmp_path / str(index), context)
         assert not (tmp_path / str(index) / "trials").exists()
+        assert "<" not in str(caught.value.mend)
 
 
 def test_inspect_lists_sites_shapes_and_costs() -> None:

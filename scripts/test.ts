@@ -3,13 +3,14 @@
  *
  *     npm test            npm test -- vitest pytest      (only these steps)
  *
- * Steps run one after the other: two cores are busy with one of pytest and vitest alone.
+ * Steps run one after the other: pytest and vitest are busy with all cores each.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { EspalierError } from "../src/errors.js";
+import { addPackages } from "../src/provision/additions.js";
 import { ensurePython } from "../src/provision/index.js";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -42,7 +43,10 @@ const steps: Record<string, () => Promise<Counts>> = {
     check(python, ["-m", "ruff", "format", "--check", "--config", "pyproject.toml", ".", "../scripts"], inPython),
   mypy: () => check(python, ["-m", "mypy"], inPython),
   pytest: async () => {
-    const code = await run(python, ["-m", "pytest", `--junit-xml=${pytestReport}`, "--durations=5"], inPython);
+    // A file's tests stay together: they share what is slow to make.
+    const workers = ["-n", String(Math.min(8, availableParallelism())), "--dist", "loadfile"];
+    const given = ["-m", "pytest", ...workers, `--junit-xml=${pytestReport}`, "--durations=5"];
+    const code = await run(python, given, inPython);
     return counted(code, await readFile(pytestReport, "utf8").catch(() => ""), junitCounts);
   },
   vitest: async () => {
@@ -81,7 +85,9 @@ async function setUp(): Promise<string> {
   console.log("== Python environment");
   const seconds = stopwatch();
   try {
-    const environment = await ensurePython({ extras: "test", onProgress: (line) => console.log(`  ${line}`) });
+    const told = { onProgress: (line: string) => console.log(`  ${line}`) };
+    const environment = await ensurePython({ extras: "test", ...told });
+    await addPackages(environment, ["smollm2"], told);
     console.log(`== Python environment: ready in ${seconds()} s`);
     return environment.python;
   } catch (error) {

@@ -18,7 +18,7 @@ export interface ExportOptions extends CommonOptions {
 
 export async function exportCommand(given: string, options: ExportOptions): Promise<number> {
   const directory = await findRun(given, options.runs);
-  await readPlan(directory);
+  const plan = await readPlan(directory);
   const progress = progressFor(options);
   const interrupt = onInterrupt(progress);
   try {
@@ -26,6 +26,7 @@ export async function exportCommand(given: string, options: ExportOptions): Prom
       onProgress: (line, done) => progress.setUp(line, done),
       onWarning: (message) => progress.note(`note: ${message}`),
       signal: interrupt.signal,
+      uses: { backbone: plan.backbone, tasks: plan.tasks, exports: options.to },
     });
     progress.end();
     const exports = await launcher.export(

@@ -6,19 +6,21 @@ import { pythonFolder } from "./home.js";
 import { type OnProgress, runPip } from "./install.js";
 import { lockFolder } from "./lock.js";
 
-export type Addition = "smollm2" | "generation";
+export type Addition = "smollm2" | "generation" | "onnx";
 
-/** What an experiment uses, as far as it decides on packages. */
+/** What an experiment uses, as far as it decides on packages; `exports`: the format that its adapter is taken away in. */
 export interface Uses {
   backbone: { source: string; name?: string };
   tasks?: readonly { kind: string }[];
+  exports?: string;
 }
 
 /** The additions that an experiment needs. */
-export function additionsFor({ backbone, tasks = [] }: Uses): Addition[] {
+export function additionsFor({ backbone, tasks = [], exports }: Uses): Addition[] {
   const wanted: Addition[] = [];
   if (backbone.source === "embedded" && backbone.name === "smollm2") wanted.push("smollm2");
   if (tasks.some((task) => task.kind === "generation")) wanted.push("generation");
+  if (exports === "onnx") wanted.push("onnx");
   return wanted;
 }
 

@@ -17,6 +17,8 @@ test("an experiment needs what its backbone and its kinds of tasks need, and usu
     [],
   );
   expect(additionsFor({ backbone: { source: "folder" } })).toEqual([]);
+  expect(additionsFor({ backbone: { source: "folder" }, exports: "peft" })).toEqual([]);
+  expect(additionsFor({ backbone: { source: "folder" }, exports: "onnx" })).toEqual(["onnx"]);
   expect(
     additionsFor({
       backbone: { source: "embedded", name: "smollm2" },

@@ -27,7 +27,7 @@ from espalier_runtime.trials.kind_times import kind_times
 from espalier_runtime.trials.merge_sources import Given
 from espalier_runtime.trials.merges import MergeSpec, merge_runs
 from espalier_runtime.trials.prepare import Prepared, prepare
-from espalier_runtime.trials.progress import Emit, RunProgress, done_before
+from espalier_runtime.trials.progress import Emit, RunProgress, done_before, trial_warnings
 from espalier_runtime.trials.result import failed_result
 from espalier_runtime.trials.robustness import Wanted, measure
 from espalier_runtime.trials.shared import take_over
@@ -275,7 +275,7 @@ class _Run:
             full_step_ms=full_ms,
             seconds=time.perf_counter() - started,
             exports=exports,
-            warnings=warnings,
+            warnings=[*warnings, *trial_warnings(directory.events)],
         )
         write_json(directory.record, record.model_dump(by_alias=True))
         self._emit({"type": "run.finished", "status": record.status})

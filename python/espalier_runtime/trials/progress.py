@@ -82,6 +82,13 @@ def done_before(events: Path) -> float:
     return 0.0
 
 
+def trial_warnings(events: Path) -> list[str]:
+    """What trials warned of, each once, in all the sittings that the run took."""
+    entries = (json.loads(line) for line in events.read_text().splitlines())
+    said = (f"{e['trial']}: {e['message']}" for e in entries if e["type"] == "warning" and e["trial"] is not None)
+    return list(dict.fromkeys(said))
+
+
 def _weights(plan: contract.Plan, trial: contract.Trial, layers: int) -> dict[str, float]:
     """Passes of a whole forward over the training rows; a backward costs as much for each layer it goes through."""
     method = next(m for m in plan.methods if m.name == trial.method)

@@ -42,12 +42,16 @@ def rows(seed: int, count: int) -> list[dict[str, str]]:
 
 
 def plan(model: Path) -> dict[str, Any]:
-    """Every search that trains, and the baselines with a state of their own, with early stopping, over two tasks."""
+    """Searches that train by gates of every form, and the baselines with a state of their own, over two tasks.
+
+    One kind draws random numbers in training, and rows are held out for early stopping.
+    """
     searched = {"fit": "retrain", "epochs": None, "gateLearningRate": 0.05, "taskGateLearningRate": 0.005}
     methods = [
         {"method": "budgeted", **searched, "temperature": [1, 0.25], "budgetReached": 0.6, "noise": True},
         {"method": "paper", **searched, "fit": "continue", "sparsity": 1.0, "level": "bilevel"},
         {"method": "importance", "smoothing": 0.85, "warmup": 0.1, "budgetReached": 0.6},
+        {"method": "sora"},
         {"method": "adaLora"},
         {"method": "adapterFusion", "size": 2, "attention": 4},
     ]
@@ -62,7 +66,7 @@ def plan(model: Path) -> dict[str, Any]:
         "space": {
             "slots": ["attention.query", "mlp.up"],
             "layers": None,
-            "kinds": [{"kind": "lora", "ranks": [1, 2], "scale": 2.0}],
+            "kinds": [{"kind": "lora", "ranks": [1, 2], "scale": 2.0}, {"kind": "stochGrasp", "groups": [4]}],
         },
         "budget": {"parameters": 300},
         "methods": [{**method, "name": method["method"]} for method in methods],

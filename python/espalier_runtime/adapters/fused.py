@@ -1,4 +1,4 @@
-"""Kinds of equal form share one module, the fused group:  h' = h + s W_up (z . f(W_down v)).
+"""All adapters of one kind at one site are one module, the fused group:  h' = h + s W_up (z . f(W_down v)).
 
 v is the sub-block's input (reads "entry"), the adapted module's input or its output. Cost of a unit: width of v plus
 width of h.

@@ -9,7 +9,8 @@ rank of every head and its share of the shared update; where keys and values hav
 B are zero at init.
 
 Source: Chen et al., arXiv 2205.03720 (1 and 2 ranks a head beside 2 and 4 shared ones, hence our default). Cost of a
-unit, with N heads of width w: N (d + w) or 2 N w or N (w + d), plus shared * (inputs + outputs).
+unit, with N heads of width w: N (d + w) or 2 N w or N (w + d), plus shared * (inputs + outputs). Our reading: each of
+the updates is without the bias that the paper's have, which `bitfit` adds where it is wanted.
 """
 
 from __future__ import annotations

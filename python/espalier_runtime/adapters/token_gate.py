@@ -8,9 +8,11 @@ logistic, the MLP runs for all tokens, and m's gradient is that of sigmoid((w . 
 through. Otherwise the MLP, with whatever else adapts it, runs for the tokens with m = 1 in fact, and its cost falls by
 the share that is skipped. W_up = 0 and b = `start` > 0 at first: nothing is skipped outside training.
 
-Source: Zhao et al., Dynamic Tuning, arXiv 2403.11808. Each site meets the ratio itself, by what its dispatcher says
-without noise, so that the ratio holds after training: our reading. The paper's second pass with all tokens open, which
-the first is distilled from, is left out. Cost: size * (inputs + outputs) + inputs + 1, one unit a site.
+Source: Zhao et al., Dynamic Tuning, arXiv 2403.11808. Our readings: each site meets the ratio itself, by what its
+dispatcher says without noise, so that the ratio holds after training; dispatcher and adapter read what enters the MLP,
+which a model that norms first has normed, where the paper's read the residual before. The paper's second pass with all
+tokens open, which the first is distilled from, is left out. Cost: size * (inputs + outputs) + inputs + 1, one unit a
+site.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """U-Tuning:  OP(x) + s U(x),  U(x) = W_up f(W_down x),  with OP the attention, the MLP or the whole block.
 
 W_up = 0 at init. The paper rewrites adapter, prefix and prompt as a tuner beside a frozen operation. With f = GELU or
-ReLU at `mlp` it is the parallel adapter; with f = softmax at `attention` the tuner is a single-headed prefix, whose
-keys are the rows of W_down and whose values are the columns of W_up; at `block` it is a tuner beside the whole layer.
+ReLU at `mlp` it is the parallel adapter; with f = softmax at `attention` the tuner attends, with x for its query, to
+keys that are the rows of W_down and values that are the columns of W_up; at `block` it is a tuner beside the layer.
 
-Source: Jiang et al., Rethinking Efficient Tuning Methods from a Unified Perspective, arXiv 2303.00690.
+Source: Jiang et al., Rethinking Efficient Tuning Methods from a Unified Perspective, arXiv 2303.00690. Our reading:
+the prefix's form has one head and no query projection, and adds to OP, where the algebra of prefixes mixes the two,
+(1 - lambda) OP + lambda U; a prompt is that in the block's attention. The kinds `prefix` and `taskPrompt` are exact.
 Cost: 2 * size * hidden parameters; no biases.
 """
 

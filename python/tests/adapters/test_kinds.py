@@ -235,6 +235,25 @@ def test_each_row_of_a_mixed_batch_runs_under_its_own_gates(some_family: str, sp
             torch.testing.assert_close(mixed[row], states(backbone)[row], atol=1e-5, rtol=1e-4)
 
 
+def test_each_row_of_a_mixed_batch_is_adapted_as_one_of_its_own_task(some_family: str, spec: contract.Space) -> None:
+    backbone, _, _ = make(some_family, spec)
+    space = build_space(spec, backbone.sites, tasks=3)
+    pool = AdapterPool(space.candidates, space.kinds, 0).eval()
+    randomise(pool)
+    ids, mask = inputs()
+    with torch.no_grad(), in_double(backbone.model, pool), pool.attached(backbone.model):
+        pool.use(None, torch.tensor([2, 0, 1]), Padded(mask))
+        mixed = states(backbone)
+        for row, task in enumerate((2, 0, 1)):
+            alone = mask[row : row + 1]
+            pool.use(None, torch.tensor([task]), Padded(alone))
+            own = backbone.states(Inputs(Padded(alone), ids[row : row + 1])) * alone.unsqueeze(-1)
+            torch.testing.assert_close(mixed[row : row + 1], own, atol=1e-8, rtol=1e-6)
+        if spec.kinds[0].kind in ("dualLora", "generated", "taskPrompt"):
+            pool.use(None, torch.tensor([0, 0, 0]), Padded(mask))
+            assert not torch.allclose(states(backbone)[0], mixed[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("packing_family", ["bert", "gpt2", "llama", "opt"])
 def test_rows_one_after_the_other_are_adapted_as_padded_ones(packing_family: str, spec: contract.Space) -> None:
     backbone, space, pool = make(packing_family, spec)

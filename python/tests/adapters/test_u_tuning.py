@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from places import filled, layer, run
 
@@ -38,3 +39,27 @@ def test_beside_the_block_it_reads_the_layers_own_input() -> None:
     assert [hook.site.slot for hook in adapter.hooks()] == ["block"]
     x, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
     torch.testing.assert_close(adapter(x, h), h + torch.tanh(x @ adapter.down.T) @ adapter.up.T)
+
+
+@pytest.mark.parametrize("form", ["prefix", "prompt"])
+def test_a_prefix_and_a_prompt_mix_the_frozen_attention_with_its_tuner(form: str) -> None:
+    """softmax(q [P_k, K]') [P_v, V] = (1 - lambda) OP + lambda U, of one head whose queries are its input.
+
+    A prompt p has P_k = W_k p and P_v = W_v p.
+    """
+    torch.manual_seed(0)
+    x, to_keys, to_values, prompt = torch.randn(2, 3, 8), torch.randn(8, 8) / 3, torch.randn(8, 8), torch.randn(4, 8)
+    own_keys, own_values = (prompt @ to_keys, prompt @ to_values) if form == "prompt" else torch.randn(2, 4, 8) / 3
+    keys, values = x @ to_keys, x @ to_values
+    adapter = u_tuning(kind("softmax")).build(layer()["attention"], [(0, 4)], 0)
+    assert isinstance(adapter, AdapterGroup)
+    with torch.no_grad():
+        adapter.down.copy_(own_keys)
+        adapter.up.copy_(own_values.T)
+        tuned = run(adapter, x, x, torch.zeros_like(x))
+    frozen = torch.softmax(x @ keys.mT, -1) @ values
+    inside, outside = (x @ own_keys.T).exp().sum(-1, keepdim=True), (x @ keys.mT).exp().sum(-1, keepdim=True)
+    share = inside / (inside + outside)
+    whole = torch.cat([own_keys.expand(2, -1, -1), keys], 1), torch.cat([own_values.expand(2, -1, -1), values], 1)
+    wanted = torch.nn.functional.scaled_dot_product_attention(x, *whole, scale=1.0)
+    torch.testing.assert_close((1 - share) * frozen + share * tuned, wanted, atol=1e-5, rtol=1e-5)

@@ -51,6 +51,14 @@ def test_grouped_query_attention_has_an_update_for_each_head_of_its_values() -> 
     assert kind.build(sites["attention.query"], [(0, 2)], 0).up.shape == (2, 4, 8)
     assert kind.build(sites["attention.value"], [(0, 2)], 0).up.shape == (2, 2, 8)
     assert kind.parameters(sites["attention.value"], 1) == 2 * (8 + 8) + 2 * (32 + 16)
+    adapter = filled(kind.build(sites["attention.value"], [(0, 2)], 0))
+    assert isinstance(adapter, KernelMix)
+    x, h, k = torch.randn(2, 3, 32), torch.randn(2, 3, 16), torch.randn(2, 3, 16)
+    (key, _) = adapter.hooks()
+    assert key.after is not None
+    key.after(x, k)
+    heads = [k[..., 8 * i : 8 * i + 8] @ adapter.down[:, i].T @ adapter.up[:, i] for i in range(2)]
+    torch.testing.assert_close(adapter(x, h), h + shared(adapter, x) + torch.cat(heads, -1))
 
 
 def test_kernel_scale_multiplies_every_head_by_the_same_vector() -> None:

@@ -31,9 +31,9 @@ CSV = 'text,label\n"say ""é""",a\n"two,\nlines",b\n'
     [
         ("t.jsonl", JSONL.encode(), [1, 3]),
         ("t.jsonl", b"\xef\xbb\xbf" + JSONL.encode(), [1, 3]),
-        ("t.jsonl.gz", gzip.compress(JSONL.encode()), [1, 3]),
+        ("t.jsonl.gz", gzip.compress(JSONL.encode(), mtime=0), [1, 3]),
         ("t.csv", CSV.encode(), [2, 4]),
-        ("t.csv.gz", gzip.compress(CSV.encode()), [2, 4]),
+        ("t.csv.gz", gzip.compress(CSV.encode(), mtime=0), [2, 4]),
         ("t.tsv", 'text\tlabel\n"say ""é"""\ta\n"two,\nlines"\tb\n'.encode(), [2, 4]),
     ],
 )
@@ -73,7 +73,7 @@ def test_an_empty_cell_is_no_value(tmp_path: Path) -> None:
         ("t.json", "[]", r"is not in a format that can be read; allowed are \.jsonl"),
         ("t.parquet", "PAR?", "is not a Parquet file"),
         ("t.jsonl.gz", "plain", "cannot be read: Not a gzipped file"),
-        ("t.jsonl.gz", gzip.compress(JSONL.encode())[:30], "cannot be read"),
+        ("t.jsonl.gz", gzip.compress(JSONL.encode(), mtime=0)[:30], "cannot be read"),
     ],
 )
 def test_a_broken_file_is_an_error_that_names_file_and_line(

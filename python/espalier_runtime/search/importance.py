@@ -61,10 +61,12 @@ class ImportanceGates:
         self.history.gradient += float(gradient.abs().sum())
         decay = self._spec.smoothing
         now = gradient.abs().cpu()
-        self.history.moved += float((1 - decay) * now.max())
+        before = self.scores()
         self._sensitivity = decay * self._sensitivity + (1 - decay) * now
         self._uncertainty = decay * self._uncertainty + (1 - decay) * (now - self._sensitivity).abs()
-        self.history.record(self._step, self._steps, self.scores())
+        scores = self.scores()
+        self.history.moved += float((scores - before).abs().max())
+        self.history.record(self._step, self._steps, scores)
 
     def state_dict(self) -> dict[str, Any]:
         return {

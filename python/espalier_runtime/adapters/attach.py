@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from espalier_runtime.adapters.base import Adapter, Hook, Reads
+from espalier_runtime.adapters.group import FusedGroup, Residual
 from espalier_runtime.adapters.tokens import Tokens
 from espalier_runtime.backbone.beside import BESIDE, Giver
 
@@ -30,17 +31,17 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
 
     At one module every `before` works on its input in turn; every `after` is given the input as it came and the site's
     own outputs, those that read an input first. Whatever comes later sees what the earlier ones made of it. Outer
-    hooks enclose all these.
+    hooks enclose all these. Residuals of one site that read the same input run as one group.
     """
     by_module: dict[str, list[Hook]] = defaultdict(list)
-    ordered = sorted(members, key=lambda member: member.reads)
-    for member in ordered:
+    members = list(members)
+    for member in sorted(_fused(members), key=lambda member: member.reads):
         for hook in member.hooks():
             if hook.before is not None or hook.after is not None:
                 by_module[hook.site.module].append(hook)
     touched: list[nn.Module] = []
     given: list[nn.Module] = []
-    listening = _listen(model, ordered) if any(hook.outer for hooks in by_module.values() for hook in hooks) else None
+    listening = _listen(model, members) if any(hook.outer for hooks in by_module.values() for hook in hooks) else None
     try:
         for path, hooks in by_module.items():
             module = model.get_submodule(path)
@@ -49,7 +50,7 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
             # An instance attribute shadows the class's forward; deleting it is the whole of detaching.
             module.forward = _adapted(module.forward, hooks)
             touched.append(module)
-        for path, givers in _givers(ordered).items():
+        for path, givers in _givers(members).items():
             module = model.get_submodule(path)
             if hasattr(module, BESIDE):
                 raise RuntimeError(f"{path} is already adapted: detach what is attached there first")
@@ -63,6 +64,21 @@ def attached(model: nn.Module, members: Iterable[Attachable]) -> Iterator[None]:
             del vars(module)[BESIDE]
         if listening is not None:
             listening.remove()
+
+
+def _fused(members: Iterable[Attachable]) -> list[Attachable]:
+    """`members`, with a group in the place of several residuals of one site that read the same input.
+
+    One that reads an output is to see what the others made of it.
+    """
+    alike: dict[tuple[str, Reads], list[Residual]] = defaultdict(list)
+    others: list[Attachable] = []
+    for member in members:
+        if isinstance(member, Residual) and member.reads != "output":
+            alike[member.site.name, member.reads].append(member)
+        else:
+            others.append(member)
+    return [*others, *(FusedGroup(group) if len(group) > 1 else group[0] for group in alike.values())]
 
 
 def _givers(members: Iterable[Attachable]) -> dict[str, list[Giver]]:

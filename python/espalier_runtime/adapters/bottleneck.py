@@ -6,13 +6,13 @@ Source: Houlsby et al., arXiv 1902.00751, and arXiv 2509.03057. Cost: 2 * size *
 from __future__ import annotations
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import BLOCK_SLOTS
 
 
-def bottleneck(spec: contract.BottleneckKind) -> FusedKind:
+def bottleneck(spec: contract.BottleneckKind) -> ProjectionKind:
     """The kind that `spec` describes."""
-    return FusedKind(
+    return ProjectionKind(
         name="bottleneck",
         source="arXiv 1902.00751",
         equation="h + s W_up f(W_down h)",

@@ -21,16 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, unit_rows
-from espalier_runtime.adapters.task_paths import add_paths
+from espalier_runtime.adapters.base import Chunks, unit_rows
+from espalier_runtime.adapters.group import Residual, ResidualKind
+from espalier_runtime.adapters.task_paths import shared_out
 from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualLoraKind(AdapterKind):
-    """s = `scale`; `orthogonality`: the weight of the term."""
+class DualLoraKind(ResidualKind):
+    """`orthogonality`: the weight of the term."""
 
-    scale: float
     orthogonality: float
 
     def parameters(self, site: Site, size: int) -> int:
@@ -43,7 +43,7 @@ class DualLoraKind(AdapterKind):
         return DualLora(self, site, chunks, seed)
 
 
-class DualLora(Adapter):
+class DualLora(Residual):
     """down (R, 1 + tasks, inputs), up (R, 1 + tasks, outputs): the shared path first, then one a task."""
 
     unit_dimensions: ClassVar = {"down": 0, "up": 0}
@@ -56,10 +56,16 @@ class DualLora(Adapter):
         self.down = nn.Parameter(rows / math.sqrt(site.inputs))
         self.up = nn.Parameter(torch.zeros(len(self.indices), paths, site.outputs))
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        own = self.own_task(h)
+    def down_rows(self) -> Tensor:
+        return self.down.flatten(0, 1)
+
+    def inner(self, down: Tensor) -> Tensor:
+        own = self.own_task(down)
         signs = torch.cat([torch.ones_like(own[..., :1]), -own], -1)
-        return add_paths(x, h, self.down, self.up, signs, self.open_units(h), self.kind.scale)
+        return shared_out(down, signs, self.open_units(down))
+
+    def up_rows(self) -> Tensor:
+        return self.up.flatten(0, 1)
 
     def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:
         paths = [0, 1 + task]

@@ -21,16 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, unit_rows
-from espalier_runtime.adapters.task_paths import add_paths
+from espalier_runtime.adapters.base import Chunks, unit_rows
+from espalier_runtime.adapters.group import Residual, ResidualKind
+from espalier_runtime.adapters.task_paths import shared_out
 from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratedKind(AdapterKind):
-    """s = `scale`; k = `embedding`."""
+class GeneratedKind(ResidualKind):
+    """k = `embedding`."""
 
-    scale: float
     embedding: int
 
     def parameters(self, site: Site, size: int) -> int:
@@ -43,7 +43,7 @@ class GeneratedKind(AdapterKind):
         return Generated(self, site, chunks, seed)
 
 
-class Generated(Adapter):
+class Generated(Residual):
     """code e (R, tasks, k), and of G: down (R, k, inputs), up (R, k, outputs)."""
 
     unit_dimensions: ClassVar = {"code": 0, "down": 0, "up": 0}
@@ -59,9 +59,14 @@ class Generated(Adapter):
         self.down = nn.Parameter(down / math.sqrt(site.inputs))
         self.up = nn.Parameter(torch.zeros(len(self.indices), numbers, site.outputs))
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        down, up = self.code @ self.down, self.code @ self.up
-        return add_paths(x, h, down, up, self.own_task(h), self.open_units(h), self.kind.scale)
+    def down_rows(self) -> Tensor:
+        return (self.code @ self.down).flatten(0, 1)
+
+    def inner(self, down: Tensor) -> Tensor:
+        return shared_out(down, self.own_task(down), self.open_units(down))
+
+    def up_rows(self) -> Tensor:
+        return (self.code @ self.up).flatten(0, 1)
 
     def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:
         code = self.code[units, task].unsqueeze(1)

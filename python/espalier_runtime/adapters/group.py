@@ -1,56 +1,91 @@
-"""The fused group: all chunks of one kind at one site as one down product, one gated inner layer, one up product."""
+"""The fused group: all residuals at a site that read the same run as one down product and one up product.
+
+    h' = h + sum_k s_k W_up,k g_k(W_down,k v)
+
+v is what the kinds k read there: the module's input, or the sub-block's. What sets the kinds apart is g_k alone, on the
+few columns of their own, so that the rows of all W_down are one matrix and the columns of all W_up another: several
+kinds at a site take two products forward, as one kind does. Each keeps its weights in its own module.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from espalier_runtime.adapters.base import Adapter, Chunks, unit_rows
-from espalier_runtime.adapters.fused import FusedKind
-from espalier_runtime.backbone.sites import Site
+from espalier_runtime.adapters.base import Adapter, AdapterKind, Hook
 
 
-class AdapterGroup(Adapter):
-    """h' = h + s * W_up (z . f(W_down v)), with R the sum of the chunks' sizes.
+@dataclass(frozen=True, kw_only=True)
+class ResidualKind(AdapterKind):
+    """A kind of this form; s = `scale`."""
 
-    down: (R, width of v), uniform in +-1/sqrt(width) as PEFT starts a LoRA's A; up: (width of h, R), zero at init, so
-    that the group starts as an exact no-op.
-    """
+    scale: float
 
-    unit_dimensions: ClassVar = {"down": 0, "up": 1}
-    kind: FusedKind
 
-    def __init__(self, kind: FusedKind, site: Site, chunks: Chunks, seed: int) -> None:
-        super().__init__(kind, site, chunks)
-        width, outputs = kind.widths(site)
-        self.down = nn.Parameter(unit_rows(seed, site, kind.name, self.indices, width) / math.sqrt(width))
-        self.up = nn.Parameter(torch.zeros(outputs, len(self.indices)))
+class Residual(Adapter):
+    """h' = h + s W_up g(W_down v), with v what the kind reads; a subclass gives W_down, g and W_up."""
+
+    kind: ResidualKind
+
+    def down_rows(self) -> Tensor:
+        """W_down (columns, width of v)."""
+        raise NotImplementedError
+
+    def inner(self, down: Tensor) -> Tensor:
+        """g(W_down v), gated, (..., inner columns) of W_down v (..., columns)."""
+        raise NotImplementedError
+
+    def up_rows(self) -> Tensor:
+        """W_up transposed, (inner columns, width of h)."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """h' of h (batch, seq, outputs) and x (batch, seq, inputs), or of both without the first dimension."""
-        down = _down(self.read(x, h), self.down)
-        inner = self.kind.inner(down, self.open_units(down))
-        # addmm adds the low-rank product to h in one pass, without a tensor of h's size in between.
-        flat = torch.addmm(
-            h.reshape(-1, h.shape[-1]),
-            inner.reshape(-1, inner.shape[-1]),
-            self.up.t().contiguous(),
-            alpha=self.kind.scale,
-        )
-        return flat.view(h.shape)
-
-    def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:  # noqa: ARG002
-        return self.down[units], self.up[:, units], self.kind.scale
+        inner = self.inner(_down(self.read(x, h), self.down_rows()))
+        return _up(h, _columns(inner), self.up_rows(), self.kind.scale)
 
 
-def _down(v: Tensor, weight: Tensor) -> Tensor:
-    """v W_down^T, (..., R), laid out unit after unit.
+class FusedGroup:
+    """Several residuals that read the same v and change the same h, as one."""
+
+    def __init__(self, members: Sequence[Residual]) -> None:
+        self.members = members
+        self.reads = members[0].reads
+
+    def hooks(self) -> list[Hook]:
+        """Those of the first member, which reads v for all."""
+        return [hook if hook.after is None else hook._replace(after=self) for hook in self.members[0].hooks()]
+
+    def __call__(self, x: Tensor, h: Tensor) -> Tensor:
+        """h' of h (batch, seq, outputs) and x (batch, seq, inputs), or of both without the first dimension."""
+        rows = [member.down_rows() for member in self.members]
+        down = _down(self.members[0].read(x, h), torch.cat(rows))
+        shares = torch.split(down, [len(own) for own in rows], dim=-1)
+        inner = [_columns(member.inner(share)) for member, share in zip(self.members, shares, strict=True)]
+        up = [member.kind.scale * member.up_rows() for member in self.members]
+        return _up(h, torch.cat(inner), torch.cat(up), 1.0)
+
+
+def _down(v: Tensor, rows: Tensor) -> Tensor:
+    """v W_down^T, (..., columns), laid out column after column.
 
     Libraries multiply a wide matrix by a narrow one up to five times faster when the narrow one stands on the left and
     its rows lie in one piece. So laid out, the product and all of its gradients, and with a W_up^T whose rows lie in
     one piece those of the product up, are of that form: autograd keeps to the layouts that it meets.
     """
-    return (weight @ v.reshape(-1, v.shape[-1]).t()).t().view(*v.shape[:-1], len(weight))
+    return (rows @ _columns(v)).t().view(*v.shape[:-1], len(rows))
+
+
+def _columns(values: Tensor) -> Tensor:
+    """(columns, tokens) of `values` (..., columns)."""
+    return values.reshape(-1, values.shape[-1]).t()
+
+
+def _up(h: Tensor, inner: Tensor, rows: Tensor, scale: float) -> Tensor:
+    """h + s W_up inner, of the inner columns (columns, tokens)."""
+    # addmm adds the low-rank product to h in one pass, without a tensor of h's size in between.
+    flat = torch.addmm(h.reshape(-1, h.shape[-1]), inner.t(), rows.contiguous(), alpha=scale)
+    return flat.view(h.shape)

@@ -6,13 +6,13 @@ Source: Hu et al., arXiv 2106.09685. Cost: r * (inputs + outputs) parameters. `s
 from __future__ import annotations
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import LINEAR_SLOTS
 
 
-def lora(spec: contract.LoraKind) -> FusedKind:
+def lora(spec: contract.LoraKind) -> ProjectionKind:
     """The kind that `spec` describes."""
-    return FusedKind(
+    return ProjectionKind(
         name="lora",
         source="arXiv 2106.09685",
         equation="h + s B A x",

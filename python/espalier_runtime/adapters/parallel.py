@@ -9,13 +9,13 @@ Source: He et al., Towards a Unified View, arXiv 2110.04366. Cost: 2 * size * hi
 from __future__ import annotations
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 
 
-def parallel(spec: contract.ParallelKind | contract.ScaledParallelKind) -> FusedKind:
+def parallel(spec: contract.ParallelKind | contract.ScaledParallelKind) -> ProjectionKind:
     """The kind that `spec` describes."""
     scaled = isinstance(spec, contract.ScaledParallelKind)
-    return FusedKind(
+    return ProjectionKind(
         name=spec.kind,
         source="arXiv 2110.04366",
         equation="h + s W_up f(W_down x), x enters the sub-block"

@@ -17,15 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, unit_rows
+from espalier_runtime.adapters.base import Chunks, unit_rows
+from espalier_runtime.adapters.group import Residual, ResidualKind
 from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class TarpKind(AdapterKind):
-    """s = `scale`."""
-
-    scale: float
+class TarpKind(ResidualKind):
+    """Of a rank: V, G and U."""
 
     def parameters(self, site: Site, size: int) -> int:
         return size * (2 * site.inputs + site.outputs)
@@ -34,7 +33,7 @@ class TarpKind(AdapterKind):
         return Tarp(self, site, chunks, seed)
 
 
-class Tarp(Adapter):
+class Tarp(Residual):
     """down V (R, inputs), control G (R, inputs), up U (outputs, R)."""
 
     unit_dimensions: ClassVar = {"down": 0, "control": 0, "up": 1}
@@ -47,12 +46,17 @@ class Tarp(Adapter):
         self.control = nn.Parameter(torch.zeros(units, site.inputs))
         self.up = nn.Parameter(torch.zeros(site.outputs, units))
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        both = x @ torch.cat([self.down, self.control]).t()
-        down, control = both.chunk(2, dim=-1)
-        inner = down * (2 * torch.sigmoid(control))
+    def down_rows(self) -> Tensor:
+        return torch.cat([self.down, self.control])
+
+    def inner(self, down: Tensor) -> Tensor:
+        values, control = down.chunk(2, dim=-1)
+        inner = values * (2 * torch.sigmoid(control))
         z = self.open_units(inner)
-        return h + self.kind.scale * ((inner if z is None else inner * z) @ self.up.t())
+        return inner if z is None else inner * z
+
+    def up_rows(self) -> Tensor:
+        return self.up.t()
 
 
 def tarp(spec: contract.TarpKind) -> TarpKind:

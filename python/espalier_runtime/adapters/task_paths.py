@@ -10,12 +10,11 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def add_paths(x: Tensor, h: Tensor, down: Tensor, up: Tensor, shares: Tensor, z: Tensor | None, scale: float) -> Tensor:
-    """h' of x (..., inputs) and h (..., outputs), with A (units, paths, inputs) and B (units, paths, outputs).
+def shared_out(down: Tensor, shares: Tensor, z: Tensor | None) -> Tensor:
+    """z_u c_p A_u,p x of A_u,p x, both (..., units * paths).
 
-    `shares` c (..., paths) and `z` (..., units) broadcast with x and h but for their last dimension.
+    `shares` c (..., paths) and `z` (..., units) broadcast with `down` but for its last dimension.
     """
-    inner = (x @ down.flatten(0, 1).t()).view(*x.shape[:-1], *down.shape[:2]) * shares.unsqueeze(-2)
-    if z is not None:
-        inner = inner * z.unsqueeze(-1)
-    return h + scale * (inner.flatten(-2) @ up.flatten(0, 1))
+    paths = shares.shape[-1]
+    inner = down.view(*down.shape[:-1], -1, paths) * shares.unsqueeze(-2)
+    return (inner if z is None else inner * z.unsqueeze(-1)).flatten(-2)

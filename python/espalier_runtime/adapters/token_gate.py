@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, Hook, entry_of, unit_rows
-from espalier_runtime.adapters.fused import activate
+from espalier_runtime.adapters.projections import activate
 from espalier_runtime.adapters.tokens import Tokens
 from espalier_runtime.backbone.sites import Site
 

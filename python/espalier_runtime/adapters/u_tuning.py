@@ -13,13 +13,13 @@ Cost: 2 * size * hidden parameters; no biases.
 from __future__ import annotations
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import BLOCK_SLOTS
 
 
-def u_tuning(spec: contract.UTuningKind) -> FusedKind:
+def u_tuning(spec: contract.UTuningKind) -> ProjectionKind:
     """The kind that `spec` describes."""
-    return FusedKind(
+    return ProjectionKind(
         name="uTuning",
         source="arXiv 2303.00690",
         equation="OP(x) + s W_up f(W_down x), OP: attention, mlp, block",

@@ -19,18 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, entry_of, unit_rows
+from espalier_runtime.adapters.base import Chunks, entry_of, unit_rows
+from espalier_runtime.adapters.group import Residual, ResidualKind
 from espalier_runtime.backbone.sites import BLOCK_SLOTS, Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnfoldedKind(AdapterKind):
+class UnfoldedKind(ResidualKind):
     """K = `iterations`, eta = `step`; thresholds start at `threshold`."""
 
     iterations: int
     step: float
     threshold: float
-    scale: float
 
     def parameters(self, site: Site, size: int) -> int:
         return size * (entry_of(site).inputs + site.outputs + 1)
@@ -39,7 +39,7 @@ class UnfoldedKind(AdapterKind):
         return Unfolded(self, site, chunks, seed)
 
 
-class Unfolded(Adapter):
+class Unfolded(Residual):
     """atoms (R, width of x), thresholds (R,), up (width of h, R)."""
 
     unit_dimensions: ClassVar = {"atoms": 0, "thresholds": 0, "up": 1}
@@ -52,17 +52,20 @@ class Unfolded(Adapter):
         self.thresholds = nn.Parameter(torch.full((units,), kind.threshold))
         self.up = nn.Parameter(torch.zeros(site.outputs, units))
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        return h + self.kind.scale * (self.code(self.read(x, h)) @ self.up.t())
+    def down_rows(self) -> Tensor:
+        return self.atoms
 
-    def code(self, x: Tensor) -> Tensor:
-        """u_K (batch, seq, R) of x (batch, seq, width)."""
-        pulled = self.kind.step * (x @ self.atoms.t())
+    def inner(self, down: Tensor) -> Tensor:
+        """u_K (batch, seq, R) of W x (batch, seq, R)."""
+        pulled = self.kind.step * down
         gram = self.kind.step * (self.atoms @ self.atoms.t())
         u = self._soft(pulled)
         for _ in range(self.kind.iterations - 1):
             u = self._soft(u - u @ gram + pulled)
         return u
+
+    def up_rows(self) -> Tensor:
+        return self.up.t()
 
     def _soft(self, values: Tensor) -> Tensor:
         theta = self.thresholds.abs()

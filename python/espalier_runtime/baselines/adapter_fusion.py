@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import AdapterKind, Hook
-from espalier_runtime.adapters.group import AdapterGroup
+from espalier_runtime.adapters.projections import Projections
 from espalier_runtime.backbone.layout import Layout
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.problem import SearchProblem
@@ -68,7 +68,7 @@ class FusedSite(nn.Module):
     down: Tensor
     up: Tensor
 
-    def __init__(self, group: AdapterGroup, tasks: int, width: int, seed: int) -> None:
+    def __init__(self, group: Projections, tasks: int, width: int, seed: int) -> None:
         super().__init__()
         self.site, self.kind, self._tasks = group.site, group.kind, tasks
         hidden = group.site.outputs
@@ -100,7 +100,7 @@ class AdapterFusion(nn.Module):
     def __init__(self, bottlenecks: AdapterPool, tasks: int, width: int, seed: int) -> None:
         super().__init__()
         self.lowest_layer = bottlenecks.lowest_layer
-        groups = (group for group in bottlenecks.members() if isinstance(group, AdapterGroup))
+        groups = (group for group in bottlenecks.members() if isinstance(group, Projections))
         self.sites = nn.ModuleList(FusedSite(group, tasks, width, seed) for group in groups)
 
     def use(self, gates: Tensor | None, tasks: Tensor | None = None, layout: Layout | None = None) -> None:  # noqa: ARG002

@@ -20,7 +20,7 @@ from torch import Tensor
 from espalier_runtime import contract
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.errors import TrialError
 from espalier_runtime.search.probes import Place, fill, per_parameter, split
@@ -32,7 +32,7 @@ from espalier_runtime.training.model import AdaptedModel
 class VarianceProbe(Adapter):
     """h' = h, and what is read adds to its number, sum (width,) and second moment (width, width)."""
 
-    def __init__(self, site: Site, kind: FusedKind) -> None:
+    def __init__(self, site: Site, kind: ProjectionKind) -> None:
         super().__init__(kind, site, ())
         width, _ = kind.widths(site)
         self.count = 0

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from espalier_runtime import contract
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.probes import Place, fill, per_parameter, slope, split
 from espalier_runtime.search.problem import Found, SearchProblem
@@ -39,7 +39,7 @@ from espalier_runtime.training.model import AdaptedModel
 class FisherProbe(Adapter):
     """h' = h, and `energy` sums G_r' G_r (width, width) of the rows that run backward one at a time, or G_r G_r'."""
 
-    def __init__(self, site: Site, kind: FusedKind) -> None:
+    def __init__(self, site: Site, kind: ProjectionKind) -> None:
         super().__init__(kind, site, ())
         self.of_width, self.of_outputs = kind.widths(site)
         size = min(self.of_width, self.of_outputs)

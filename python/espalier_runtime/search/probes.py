@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.errors import TrialError
 from espalier_runtime.search.problem import Found, SearchProblem
@@ -21,20 +21,20 @@ Place = tuple[str, str]
 SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0, "softmax": 1.0}
 
 
-def split(problem: SearchProblem) -> tuple[dict[Place, tuple[Site, FusedKind]], list[Candidate]]:
+def split(problem: SearchProblem) -> tuple[dict[Place, tuple[Site, ProjectionKind]], list[Candidate]]:
     """The places of fused kinds, and the candidates of all others."""
-    places: dict[Place, tuple[Site, FusedKind]] = {}
+    places: dict[Place, tuple[Site, ProjectionKind]] = {}
     others = []
     for candidate in problem.space.candidates:
         kind = problem.space.kinds[candidate.kind]
-        if isinstance(kind, FusedKind):
+        if isinstance(kind, ProjectionKind):
             places[candidate.site.name, candidate.kind] = (candidate.site, kind)
         else:
             others.append(candidate)
     return places, others
 
 
-def slope(kind: FusedKind) -> float:
+def slope(kind: ProjectionKind) -> float:
     """s |f'(0)|: what the kind makes, at its start, of a change of its up projection."""
     return kind.scale * SLOPE_AT_ZERO[kind.activation]
 
@@ -43,7 +43,7 @@ def per_parameter(
     problem: SearchProblem,
     spectra: Mapping[Place, Tensor],
     others: Mapping[str, float],
-    weight: Callable[[FusedKind], float],
+    weight: Callable[[ProjectionKind], float],
 ) -> Tensor:
     """Each candidate's worth over its parameters, (candidates,) in float64.
 
@@ -53,7 +53,7 @@ def per_parameter(
     values = []
     for candidate in problem.space.candidates:
         kind = problem.space.kinds[candidate.kind]
-        if isinstance(kind, FusedKind):
+        if isinstance(kind, ProjectionKind):
             spectrum = spectra[candidate.site.name, candidate.kind]
             worth = float(spectrum[candidate.start : candidate.start + candidate.size].sum()) * weight(kind)
         else:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from espalier_runtime import contract
 from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter
-from espalier_runtime.adapters.fused import FusedKind
+from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import Site
 from espalier_runtime.search.probes import Place, fill, per_parameter, slope, split
 from espalier_runtime.search.problem import Found, SearchProblem
@@ -34,7 +34,7 @@ from espalier_runtime.training.model import AdaptedModel
 class Probe(Adapter):
     """h' = h + P v with P = 0: changes nothing, and its gradient is what an adapter there would be pulled by."""
 
-    def __init__(self, site: Site, kind: FusedKind) -> None:
+    def __init__(self, site: Site, kind: ProjectionKind) -> None:
         super().__init__(kind, site, ())
         width, outputs = kind.widths(site)
         self.weight = nn.Parameter(torch.zeros(outputs, width))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.kinds import KindSpec, kind_of
+from espalier_runtime.adapters.kinds import KindSpec, kinds_of
 from espalier_runtime.backbone.heads import Head
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.structure.pool import AdapterPool
@@ -38,9 +38,9 @@ def kind_times(
 
     `check` is called between steps, and may raise to cancel.
     """
-    corpus = _random_rows(backbone)
-    steps = {"": _step(backbone, corpus, contract.LoraKind(kind="lora"))}
-    steps.update({spec.kind: _step(backbone, corpus, spec) for spec in specs})
+    corpus = random_rows(backbone)
+    steps = {"": timed_step(backbone, corpus, [contract.LoraKind(kind="lora")])}
+    steps.update({spec.kind: timed_step(backbone, corpus, [spec]) for spec in specs})
     placed = {name: step for name, step in steps.items() if step is not None}
     taken: dict[str, list[float]] = {name: [] for name in placed}
     for turn in range(turns + 1):
@@ -56,14 +56,18 @@ def kind_times(
     }
 
 
-def _step(backbone: Backbone, corpus: Corpus, spec: KindSpec) -> Callable[[], float] | None:
-    """Seconds of a step with the kind at every site; None where it has no place."""
-    kind = kind_of(spec)
-    size = kind.sizes[-1]
-    candidates = [Candidate.of(kind, site, 0, size, 0) for site in backbone.sites if kind.applies([site.slot], site)]
+def timed_step(backbone: Backbone, corpus: Corpus, specs: Sequence[KindSpec]) -> Callable[[], float] | None:
+    """Seconds of a step with the kinds' largest sizes at every site of each; None where they have no place."""
+    kinds = kinds_of(specs)
+    candidates = [
+        Candidate.of(kind, site, 0, kind.sizes[-1], 0)
+        for kind in kinds.values()
+        for site in backbone.sites
+        if kind.applies([site.slot], site)
+    ]
     if not candidates:
         return None
-    pool = AdapterPool(candidates, {kind.name: kind}, 0)
+    pool = AdapterPool(candidates, kinds, 0)
     head = Head(backbone.hidden, 2)
     model = AdaptedModel(backbone, pool, [("random", head)], "mean").to(backbone.device)
     optimiser = FlatAdamW(model.trained(), weight_decay=0.01, clip=1.0)
@@ -82,7 +86,8 @@ def _step(backbone: Backbone, corpus: Corpus, spec: KindSpec) -> Callable[[], fl
     return step
 
 
-def _random_rows(backbone: Backbone) -> Corpus:
+def random_rows(backbone: Backbone) -> Corpus:
+    """A batch of random tokens with two random labels."""
     generator = torch.Generator().manual_seed(0)
     config: Any = backbone.model.config
     words = min(1000, config.get_text_config().vocab_size)

@@ -1,55 +1,106 @@
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
+import pytest
 import torch
-from torch.nn import functional
+from conftest import tiny
+from places import filled, layer
+from products import Products
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.bottleneck import bottleneck
-from espalier_runtime.adapters.group import AdapterGroup
-from espalier_runtime.adapters.lora import lora
-from espalier_runtime.backbone.sites import Site
+from espalier_runtime.adapters.base import Chunks
+from espalier_runtime.adapters.group import FusedGroup, Residual
+from espalier_runtime.adapters.kinds import kinds_of
+from espalier_runtime.adapters.unfolded import Unfolded
+from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import build_space
 
-SITE = Site("layers.0.attention.query", 0, "attention.query", "q", 6, 5)
-LORA = lora(contract.LoraKind(kind="lora", ranks=[1, 2, 4], scale=2.0))
-BOTTLENECK = bottleneck(contract.BottleneckKind(kind="bottleneck", sizes=[4], activation="gelu", scale=0.5))
-
-
-def filled(group: AdapterGroup) -> AdapterGroup:
-    torch.nn.init.normal_(group.up)
-    return group
-
-
-def test_lora_is_h_plus_s_b_a_x() -> None:
-    group = filled(AdapterGroup(LORA, SITE, [(0, 1), (1, 1), (2, 2)], seed=0))
-    x, h = torch.randn(2, 3, 6), torch.randn(2, 3, 5)
-    torch.testing.assert_close(group(x, h), h + 2.0 * (x @ group.down.T @ group.up.T))
-
-
-def test_bottleneck_is_h_plus_s_up_gelu_down_h() -> None:
-    group = filled(AdapterGroup(BOTTLENECK, SITE, [(0, 4)], seed=0))
-    x, h = torch.randn(2, 3, 6), torch.randn(2, 3, 5)
-    torch.testing.assert_close(group(x, h), h + 0.5 * (functional.gelu(h @ group.down.T) @ group.up.T))
+OF_LINEARS: list[dict[str, object]] = [
+    {"kind": "lora", "ranks": [1, 3], "scale": 2.0},
+    {"kind": "tarp", "ranks": [1, 3], "scale": 0.5},
+    {"kind": "dualLora", "ranks": [1, 3], "scale": 3.0, "orthogonality": 0.0},
+    {"kind": "generated", "ranks": [1, 3], "scale": 1.0, "embedding": 2},
+]
+OF_BLOCKS: list[dict[str, object]] = [
+    {"kind": "parallel", "sizes": [1, 3], "activation": "relu"},
+    {"kind": "scaledParallel", "sizes": [1, 3], "activation": "gelu", "scale": 2.0},
+    {"kind": "uTuning", "sizes": [1, 3], "activation": "softmax", "scale": 0.5},
+    {"kind": "unfolded", "sizes": [1, 3], "iterations": 3, "step": 0.1, "threshold": 0.01, "scale": 1.5},
+]
+CHUNKS: Chunks = [(0, 1), (1, 2)]
 
 
-def test_gates_between_zero_and_one_scale_the_residual_as_the_papers_convex_gate_does() -> None:
-    group = filled(AdapterGroup(LORA, SITE, [(0, 4)], seed=0))
-    x, h = torch.randn(2, 3, 6), torch.randn(2, 3, 5)
-    z = torch.sigmoid(torch.tensor(0.3))
-    adapted = group(x, h)
-    group.gates = z.expand(2, 1, 4)
-    torch.testing.assert_close(group(x, h), z * adapted + (1 - z) * h)
+def residuals(slot: str, kinds: Sequence[dict[str, object]]) -> list[Residual]:
+    """One of each kind at one site, for two tasks, with weights and gates that are no no-op."""
+    space = contract.Space.model_validate({"slots": [slot], "layers": None, "kinds": kinds})
+    made: list[Residual] = []
+    for place, kind in enumerate(kinds_of(space.kinds, tasks=2).values()):
+        adapter = filled(kind.build(layer()[slot], CHUNKS, 0), place).double()
+        assert isinstance(adapter, Residual)
+        if isinstance(adapter, Unfolded):
+            # Thresholds above what is pulled would leave nothing.
+            adapter.thresholds.data.mul_(0.01)
+        # Rows of two tasks, each with gates of its own.
+        adapter.gates = torch.rand(2, 1, 3, dtype=torch.float64)
+        adapter.task = torch.eye(2).unsqueeze(1)
+        made.append(adapter)
+    return made
 
 
-def test_a_unit_starts_at_the_same_weights_in_whatever_structure_it_is_chosen() -> None:
-    whole = AdapterGroup(LORA, SITE, [(0, 1), (1, 1), (2, 2)], seed=3)
-    part = AdapterGroup(LORA, SITE, [(2, 2)], seed=3)
-    assert torch.equal(whole.down[2:], part.down)
-    assert not torch.equal(whole.down, AdapterGroup(LORA, SITE, [(0, 4)], seed=4).down)
+@pytest.mark.parametrize(("slot", "kinds"), [("mlp.up", OF_LINEARS), ("mlp", OF_BLOCKS)])
+def test_a_group_is_its_members_one_after_the_other_values_and_gradients(
+    slot: str, kinds: list[dict[str, object]]
+) -> None:
+    torch.manual_seed(0)
+    site = layer()[slot]
+    apart = residuals(slot, kinds)
+    together = copy.deepcopy(apart)
+    for own, fused in zip(apart, together, strict=True):
+        assert own.gates is not None
+        fused.gates = own.gates.clone().requires_grad_()
+        own.gates.requires_grad_()
+    x = torch.randn(2, 5, layer()["mlp.up"].inputs, dtype=torch.float64)
+    h = torch.randn(2, 5, site.outputs, dtype=torch.float64)
+    inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+
+    expected = h
+    for adapter in apart:
+        expected = adapter(inputs[0], expected)
+    found = FusedGroup(together)(inputs[1], h)
+
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    weights = torch.randn_like(h)
+    (expected * weights).sum().backward()
+    (found * weights).sum().backward()
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, rtol=1e-12, atol=1e-12)
+    for own, fused in zip(apart, together, strict=True):
+        assert own.gates is not None
+        assert fused.gates is not None
+        torch.testing.assert_close(fused.gates.grad, own.gates.grad, rtol=1e-12, atol=1e-12)
+        for name, parameter in own.named_parameters():
+            assert parameter.grad is not None
+            assert bool(parameter.grad.any()), name
+            torch.testing.assert_close(fused.get_parameter(name).grad, parameter.grad, rtol=1e-12, atol=1e-12)
 
 
-def test_does_not_change_what_it_is_given() -> None:
-    group = filled(AdapterGroup(LORA, SITE, [(0, 2)], seed=0))
-    x, h = torch.randn(2, 3, 6), torch.randn(2, 3, 5)
-    before = h.clone()
-    group(x, h)
-    assert torch.equal(h, before)
+def products(slots: list[str], kinds: Sequence[dict[str, object]]) -> int:
+    """The products of a forward and a backward of a small model with all candidates of these kinds."""
+    backbone = tiny("bert")
+    space = build_space(
+        contract.Space.model_validate({"slots": slots, "layers": None, "kinds": kinds}), backbone.sites, tasks=2
+    )
+    pool = AdapterPool(space.candidates, space.kinds, 0)
+    pool.use(torch.rand(2, len(space.candidates)), torch.tensor([0, 1]))
+    with Products() as counted, pool.attached(backbone.model):
+        backbone.model(torch.arange(12).view(2, 6)).last_hidden_state.sum().backward()
+    assert all(parameter.grad is not None for parameter in pool.parameters())
+    return counted.count
+
+
+@pytest.mark.parametrize(("slots", "kinds"), [(["attention", "mlp"], OF_LINEARS[:3]), (["mlp"], OF_BLOCKS[:3])])
+def test_another_kind_of_equal_form_at_a_site_adds_no_product(slots: list[str], kinds: list[dict[str, object]]) -> None:
+    one = products(slots, kinds[:1])
+    assert products(slots, kinds[:2]) == one
+    assert products(slots, kinds) == one

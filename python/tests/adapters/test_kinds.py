@@ -95,6 +95,22 @@ KINDS: dict[str, dict[str, object]] = {
         {"kind": "bottleneck", "sizes": [4], "activation": "relu", "scale": 0.5},
         layers=[1, 2],
     ),
+    "residuals of one form at a linear": space(
+        ["attention", "mlp"],
+        {"kind": "lora", "ranks": [1, 2], "scale": 2.0},
+        {"kind": "tarp", "ranks": [1, 2], "scale": 1.0},
+        {"kind": "dualLora", "ranks": [1, 2], "scale": 2.0, "orthogonality": 0.1},
+        {"kind": "generated", "ranks": [1, 2], "embedding": 2, "scale": 1.0},
+        layers=[0, 2],
+    ),
+    "residuals of one form at a sub-block": space(
+        ["attention", "mlp", "block"],
+        {"kind": "parallel", "sizes": [2], "activation": "relu"},
+        {"kind": "scaledParallel", **WIDTHS, "scale": 2.0},
+        {"kind": "uTuning", "sizes": [2, 4], "activation": "gelu", "scale": 0.5},
+        {"kind": "unfolded", "sizes": [2], "iterations": 2, "step": 0.5, "threshold": 0.01, "scale": 1.0},
+        layers=[0, 2],
+    ),
     "several at one module": space(
         ["attention", "mlp"],
         {"kind": "lora", "ranks": [2], "scale": 2.0},

@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.bottleneck import bottleneck
-from espalier_runtime.adapters.group import AdapterGroup
 from espalier_runtime.adapters.parallel import parallel
+from espalier_runtime.adapters.projections import Projections
 
 PLAIN = parallel(contract.ParallelKind(kind="parallel", sizes=[4], activation="relu"))
 SCALED = parallel(contract.ScaledParallelKind(kind="scaledParallel", sizes=[4], activation="relu", scale=2.0))
@@ -15,7 +15,7 @@ SCALED = parallel(contract.ScaledParallelKind(kind="scaledParallel", sizes=[4], 
 
 def test_reads_the_sub_blocks_input_and_adds_to_its_output() -> None:
     adapter = filled(PLAIN.build(layer()["mlp"], [(0, 4)], 0))
-    assert isinstance(adapter, AdapterGroup)
+    assert isinstance(adapter, Projections)
     entry, inside, h = torch.randn(2, 3, 8), torch.randn(2, 3, 12), torch.randn(2, 3, 8)
     expected = h + functional.relu(entry @ adapter.down.T) @ adapter.up.T
     torch.testing.assert_close(run(adapter, entry, inside, h), expected)

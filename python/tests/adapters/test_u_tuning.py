@@ -5,8 +5,8 @@ import torch
 from places import filled, layer, run
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.group import AdapterGroup
 from espalier_runtime.adapters.parallel import parallel
+from espalier_runtime.adapters.projections import Projections
 from espalier_runtime.adapters.u_tuning import u_tuning
 
 
@@ -24,7 +24,7 @@ def test_beside_the_mlp_it_is_the_parallel_adapter() -> None:
 
 def test_beside_the_attention_with_softmax_it_attends_to_learned_keys_and_values() -> None:
     adapter = filled(u_tuning(kind("softmax")).build(layer()["attention"], [(0, 4)], 0))
-    assert isinstance(adapter, AdapterGroup)
+    assert isinstance(adapter, Projections)
     entry, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
     keys, values = adapter.down, adapter.up.T
     attended = torch.nn.functional.scaled_dot_product_attention(
@@ -35,7 +35,7 @@ def test_beside_the_attention_with_softmax_it_attends_to_learned_keys_and_values
 
 def test_beside_the_block_it_reads_the_layers_own_input() -> None:
     adapter = filled(u_tuning(kind("tanh")).build(layer()["block"], [(0, 4)], 0))
-    assert isinstance(adapter, AdapterGroup)
+    assert isinstance(adapter, Projections)
     assert [hook.site.slot for hook in adapter.hooks()] == ["block"]
     x, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
     torch.testing.assert_close(adapter(x, h), h + torch.tanh(x @ adapter.down.T) @ adapter.up.T)
@@ -52,7 +52,7 @@ def test_a_prefix_and_a_prompt_mix_the_frozen_attention_with_its_tuner(form: str
     own_keys, own_values = (prompt @ to_keys, prompt @ to_values) if form == "prompt" else torch.randn(2, 4, 8) / 3
     keys, values = x @ to_keys, x @ to_values
     adapter = u_tuning(kind("softmax")).build(layer()["attention"], [(0, 4)], 0)
-    assert isinstance(adapter, AdapterGroup)
+    assert isinstance(adapter, Projections)
     with torch.no_grad():
         adapter.down.copy_(own_keys)
         adapter.up.copy_(own_values.T)

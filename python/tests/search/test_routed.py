@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from problems import budgeted, corpus, paper, paths, problem
-from torch.utils._python_dispatch import TorchDispatchMode
+from products import Products
 
 from espalier_runtime.search.budgeted import BudgetedGates, search_budgeted
 from espalier_runtime.search.paper import PaperGates, search_paper
@@ -119,19 +119,6 @@ def test_routed_gates_that_are_continued_go_on_as_if_they_had_never_stopped() ->
     second.load_state_dict(first.state_dict())
     assert all(torch.equal(step(second, at), expected[at]) for at in range(3, 6))
     assert torch.equal(second.shares(), whole.shares())
-
-
-class Products(TorchDispatchMode):
-    """Counts the matrix products that run inside."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket.__name__ in ("mm", "addmm", "bmm", "baddbmm"):
-            self.count += 1
-        return func(*args, **(kwargs or {}))
 
 
 def products(tasks: int, count: int) -> int:

@@ -1,4 +1,4 @@
-"""All adapters of one kind at one site are one module, the fused group:  h' = h + s W_up (z . f(W_down v)).
+"""Two projections with an activation between:  h' = h + s W_up (z . f(W_down v)).
 
 v is the sub-block's input (reads "entry"), the adapted module's input or its output. Cost of a unit: width of v plus
 width of h.
@@ -6,22 +6,24 @@ width of h.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, entry_of
+from espalier_runtime.adapters.base import Chunks, entry_of, unit_rows
+from espalier_runtime.adapters.group import Residual, ResidualKind
 from espalier_runtime.backbone.sites import Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class FusedKind(AdapterKind):
-    """f by the name of its `activation`, s = `scale`; v is what the kind reads."""
+class ProjectionKind(ResidualKind):
+    """f by the name of its `activation`."""
 
     by_token: bool = True
-    scale: float
     activation: str
 
     def widths(self, site: Site) -> tuple[int, int]:
@@ -34,10 +36,8 @@ class FusedKind(AdapterKind):
         """size * (width of v + width of h)."""
         return size * sum(self.widths(site))
 
-    def build(self, site: Site, chunks: Chunks, seed: int) -> Adapter:
-        from espalier_runtime.adapters.group import AdapterGroup
-
-        return AdapterGroup(self, site, chunks, seed)
+    def build(self, site: Site, chunks: Chunks, seed: int) -> Projections:
+        return Projections(self, site, chunks, seed)
 
     def inner(self, down: Tensor, gates: Tensor | None = None) -> Tensor:
         """z . f(W_down v); under softmax a shut unit has no share, so that z weighs the exponentials."""
@@ -47,6 +47,34 @@ class FusedKind(AdapterKind):
             return weights / weights.sum(-1, keepdim=True).clamp_min(1e-20)
         inner = activate(self.activation, down)
         return inner if gates is None else inner * gates
+
+
+class Projections(Residual):
+    """With R the sum of the chunks' sizes: down (R, width of v), up (width of h, R).
+
+    down starts uniform in +-1/sqrt(width), as PEFT starts a LoRA's A; up at zero, so that all is an exact no-op.
+    """
+
+    unit_dimensions: ClassVar = {"down": 0, "up": 1}
+    kind: ProjectionKind
+
+    def __init__(self, kind: ProjectionKind, site: Site, chunks: Chunks, seed: int) -> None:
+        super().__init__(kind, site, chunks)
+        width, outputs = kind.widths(site)
+        self.down = nn.Parameter(unit_rows(seed, site, kind.name, self.indices, width) / math.sqrt(width))
+        self.up = nn.Parameter(torch.zeros(outputs, len(self.indices)))
+
+    def down_rows(self) -> Tensor:
+        return self.down
+
+    def inner(self, down: Tensor) -> Tensor:
+        return self.kind.inner(down, self.open_units(down))
+
+    def up_rows(self) -> Tensor:
+        return self.up.t()
+
+    def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:  # noqa: ARG002
+        return self.down[units], self.up[:, units], self.kind.scale
 
 
 def activate(name: str, values: Tensor) -> Tensor:

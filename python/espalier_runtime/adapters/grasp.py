@@ -5,14 +5,9 @@
 
 The groups are those of a fixed permutation of the dimensions (the same for every seed), or contiguous ones. A unit is
 a group; of K groups the units i, i + K, i + 2K, ... are group i's, each with a scale and a shift of its own, whose
-changes add up. `stochGrasp` learns a Gaussian in the place of gamma: in training
-gamma = 1 + delta + softplus(rho) e with e ~ N(0, 1) anew in each pass, and the loss has the term
-weight * mean((softplus(rho) - target)^2), which draws sigma to the noise that the hardware is expected to have.
-Outside training gamma is its mean.
+changes add up.
 
-Source: Bal and Sengupta, arXiv 2512.04296. Our reading: the term's form, of "matching a target noise profile"; that
-the noise is on gamma, which divides what the noisy weights multiply; that beta is without noise. Cost of a unit: 2
-parameters, 3 of stochGrasp.
+Source: Bal and Sengupta, arXiv 2512.04296. Cost of a unit: 2 parameters.
 """
 
 from __future__ import annotations
@@ -24,31 +19,20 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, Hook
 from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Of stochGrasp: sigma at init, the sigma it is drawn to, and how hard."""
-
-    start: float
-    target: float
-    weight: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class GraspKind(AdapterKind):
-    """`noise` None is the deterministic form."""
+    """`grouping`: which dimensions make up a group."""
 
     grouping: Literal["permuted", "contiguous"]
-    noise: Noise | None = None
 
     def parameters(self, site: Site, size: int) -> int:  # noqa: ARG002
-        return size * (2 if self.noise is None else 3)
+        return 2 * size
 
     def build(self, site: Site, chunks: Chunks, seed: int) -> Grasp:  # noqa: ARG002
         return Grasp(self, site, chunks)
@@ -67,9 +51,9 @@ class GraspKind(AdapterKind):
 
 
 class Grasp(Adapter):
-    """delta (units,), beta (units,), and of stochGrasp rho (units,)."""
+    """delta (units,), beta (units,)."""
 
-    unit_dimensions: ClassVar = {"delta": 0, "beta": 0, "rho": 0}
+    unit_dimensions: ClassVar = {"delta": 0, "beta": 0}
     kind: GraspKind
     _unit_of: Tensor
 
@@ -78,10 +62,6 @@ class Grasp(Adapter):
         units = len(self.indices)
         self.delta = nn.Parameter(torch.zeros(units))
         self.beta = nn.Parameter(torch.zeros(units))
-        self.rho = None
-        if kind.noise is not None:
-            # softplus(rho) = start
-            self.rho = nn.Parameter(torch.full((units,), kind.noise.start).expm1().log())
         places = {index: place for place, index in enumerate(self.indices)}
         groups, count = kind.groups(site), kind.sizes[-1]
         # A dimension whose group is not chosen belongs to a last unit that does nothing.
@@ -105,21 +85,8 @@ class Grasp(Adapter):
         return entered
 
     def gamma(self) -> Tensor:
-        """1 + delta (units,), with its noise in training."""
-        gamma = 1 + self.delta
-        if self.rho is None or not self.training:
-            return gamma
-        return gamma + self.sigma() * torch.randn_like(gamma)
-
-    def sigma(self) -> Tensor:
-        """The learned standard deviation (units,) of stochGrasp."""
-        assert self.rho is not None
-        return functional.softplus(self.rho)
-
-    def penalty(self) -> Tensor | None:
-        if self.kind.noise is None:
-            return None
-        return self.kind.noise.weight * (self.sigma() - self.kind.noise.target).square().mean()
+        """1 + delta (units,)."""
+        return 1 + self.delta
 
 
 def _spread(of_units: Tensor, otherwise: float, unit_of: Tensor) -> Tensor:
@@ -128,20 +95,16 @@ def _spread(of_units: Tensor, otherwise: float, unit_of: Tensor) -> Tensor:
     return torch.cat([of_units, rest], -1).index_select(-1, unit_of)
 
 
-def grasp(spec: contract.GraspKind | contract.StochGraspKind) -> GraspKind:
+def grasp(spec: contract.GraspKind) -> GraspKind:
     """The kind that `spec` describes."""
-    noise = None
-    if isinstance(spec, contract.StochGraspKind):
-        noise = Noise(spec.start, spec.target, spec.weight)
     return GraspKind(
-        name=spec.kind,
+        name="grasp",
         source="arXiv 2512.04296",
-        equation="W ((x - beta_g) / gamma_g) + b" + ("" if noise is None else ", gamma ~ N(mu_g, sigma_g)"),
+        equation="W ((x - beta_g) / gamma_g) + b",
         reads="input",
         slots=LINEAR_SLOTS,
         sizes=tuple(spec.groups),
         mergeable=True,
         couples=True,
         grouping=spec.grouping,
-        noise=noise,
     )

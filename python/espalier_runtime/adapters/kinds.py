@@ -6,21 +6,26 @@ from collections.abc import Iterable
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.base import AdapterKind
+from espalier_runtime.adapters.bitfit import BITFIT
 from espalier_runtime.adapters.bottleneck import bottleneck
 from espalier_runtime.adapters.dual_lora import dual_lora
 from espalier_runtime.adapters.generated import generated
 from espalier_runtime.adapters.grasp import grasp
+from espalier_runtime.adapters.ia3 import IA3
 from espalier_runtime.adapters.kernel_mix import kernel_mix
+from espalier_runtime.adapters.kernel_scale import KERNEL_SCALE
 from espalier_runtime.adapters.lora import lora
 from espalier_runtime.adapters.multi_head_parallel import multi_head_parallel
+from espalier_runtime.adapters.norm_tuning import NORM_TUNING
 from espalier_runtime.adapters.parallel import parallel
 from espalier_runtime.adapters.prefix import prefix
+from espalier_runtime.adapters.scaled_parallel import scaled_parallel
+from espalier_runtime.adapters.stoch_grasp import stoch_grasp
 from espalier_runtime.adapters.tarp import tarp
 from espalier_runtime.adapters.task_prompt import task_prompt
 from espalier_runtime.adapters.token_gate import token_gate
 from espalier_runtime.adapters.u_tuning import u_tuning
 from espalier_runtime.adapters.unfolded import unfolded
-from espalier_runtime.adapters.vectors import BITFIT, IA3, KERNEL_SCALE, NORM_TUNING
 
 KindSpec = (
     contract.LoraKind
@@ -58,8 +63,10 @@ def kind_of(spec: KindSpec, tasks: int = 1) -> AdapterKind:
             return lora(spec)
         case contract.BottleneckKind():
             return bottleneck(spec)
-        case contract.ParallelKind() | contract.ScaledParallelKind():
+        case contract.ParallelKind():
             return parallel(spec)
+        case contract.ScaledParallelKind():
+            return scaled_parallel(spec)
         case contract.MultiHeadParallelKind():
             return multi_head_parallel(spec)
         case contract.UTuningKind():
@@ -78,8 +85,10 @@ def kind_of(spec: KindSpec, tasks: int = 1) -> AdapterKind:
             return KERNEL_SCALE
         case contract.TarpKind():
             return tarp(spec)
-        case contract.GraspKind() | contract.StochGraspKind():
+        case contract.GraspKind():
             return grasp(spec)
+        case contract.StochGraspKind():
+            return stoch_grasp(spec)
         case contract.DualLoraKind():
             return dual_lora(spec, tasks)
         case contract.GeneratedKind():

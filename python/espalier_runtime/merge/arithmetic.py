@@ -1,19 +1,8 @@
-"""Task arithmetic (arXiv 2212.04089) and TIES (arXiv 2306.01708) at one linear, over updates tau_t of T tasks.
-
-    arithmetic   tau = lambda sum_t tau_t
-    ties         trim: the `density` largest entries of each tau_t stay, the others are 0
-                 elect: at each entry the sign of the sum over tasks
-                 merge: lambda times the mean of the entries that have this sign
-
-Trimming is linear by linear, as PEFT's `ties` does it. TIES leaves no low rank: the nearest update of the rank that
-the tasks' updates have together stands for it.
-"""
+"""Task arithmetic (Ilharco et al., arXiv 2212.04089) at one linear:  tau = lambda sum_t tau_t."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
 
 from espalier_runtime.merge.update import Update, times, total
 
@@ -21,18 +10,3 @@ from espalier_runtime.merge.update import Update, times, total
 def arithmetic(updates: Sequence[Update], weight: float) -> Update:
     """lambda sum_t tau_t, exactly; what PEFT's combination type "cat" computes."""
     return times(total(updates), weight)
-
-
-def ties(updates: Sequence[Update], weight: float, density: float) -> Update:
-    """The merged update, of full rank; `density` is in (0, 1]."""
-    from peft.utils import merge_utils
-
-    dense = [update.dense() for update in updates]
-    if density < 1:
-        dense = [merge_utils.magnitude_based_pruning(tau, density) for tau in dense]
-    stacked = torch.stack(dense)
-    merged = merge_utils.disjoint_merge(stacked, merge_utils.calculate_majority_sign_mask(stacked))
-    # The thinner side carries the identity, so that the factors hold no more than the matrix itself.
-    outputs, inputs = merged.shape
-    identity = torch.eye(min(outputs, inputs), dtype=merged.dtype, device=merged.device)
-    return Update(weight * merged, identity) if inputs <= outputs else Update(weight * identity, merged)

@@ -58,14 +58,13 @@ class ImportanceGates:
         return mask.to(self._device)
 
     def learn(self, gradient: Tensor) -> None:
-        self.history.gradient += float(gradient.abs().sum())
         decay = self._spec.smoothing
         now = gradient.abs().cpu()
         before = self.scores()
         self._sensitivity = decay * self._sensitivity + (1 - decay) * now
         self._uncertainty = decay * self._uncertainty + (1 - decay) * (now - self._sensitivity).abs()
         scores = self.scores()
-        self.history.moved += float((scores - before).abs().max())
+        self.history.learned(gradient, before, scores)
         self.history.record(self._step, self._steps, scores)
 
     def state_dict(self) -> dict[str, Any]:

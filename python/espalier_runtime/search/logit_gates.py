@@ -43,14 +43,13 @@ class LogitGates:
 
     def follow(self, values: Tensor, gradient: Tensor, penalty: Tensor | float = 0.0) -> None:
         """One step of the logits down dL/dvalues = `gradient`; the history leaves `penalty` and the priors out."""
-        self.history.gradient += float(gradient.abs().sum())
         self._optimiser.zero_grad()
         values.backward(gradient + penalty)  # type: ignore[no-untyped-call]
         if self._priors is not None:
             self._priors.weigh(gradient, self.logits(), self._optimiser)
         before = self._now()
         self._optimiser.step()
-        self.history.moved += float((self._now() - before).abs().max())
+        self.history.learned(gradient, before, self._now())
 
     @torch.no_grad()
     def _now(self) -> Tensor:

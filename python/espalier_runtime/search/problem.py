@@ -170,6 +170,11 @@ class GateHistory:
             self.steps.append(step)
             self.values.append(values.detach().cpu().clone())
 
+    def learned(self, gradient: Tensor, before: Tensor, after: Tensor) -> None:
+        """Counts a step down `gradient`, by which what is learned went from `before` to `after`."""
+        self.gradient += float(gradient.abs().sum())
+        self.moved += float((after - before).abs().max())
+
     def state_dict(self) -> dict[str, Any]:
         return {"steps": self.steps, "values": self.values, "gradient": self.gradient, "moved": self.moved}
 

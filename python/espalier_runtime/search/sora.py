@@ -42,12 +42,11 @@ class ProximalGates:
         return self._gates.detach()
 
     def learn(self, gradient: Tensor) -> None:
-        self.history.gradient += float(gradient.abs().sum())
         self._last_open[self._gates.detach() > 0] = (self._step + 1) / self._steps
         self._gates.grad = gradient.to(self._gates.dtype)
         before = self._gates.detach().clone()
         self._optimiser.step()
-        self.history.moved += float((self._gates.detach() - before).abs().max())
+        self.history.learned(gradient, before, self._gates.detach())
         spec, step, steps = self._spec, self._step + 1, self._steps
         whole = float(self._costs.sum())
         limit = budget_at(step, steps, whole, min(whole, self._budget), spec.budget_reached, spec.warmup)

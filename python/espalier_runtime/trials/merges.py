@@ -23,8 +23,9 @@ from espalier_runtime.export.merged import replaced
 from espalier_runtime.export.peft_lora import SiteLora, write_loras
 from espalier_runtime.export.plain import PlainModel
 from espalier_runtime.export.texts import Texts
-from espalier_runtime.merge.arithmetic import arithmetic, ties
+from espalier_runtime.merge.arithmetic import arithmetic
 from espalier_runtime.merge.directional import directional
+from espalier_runtime.merge.ties import ties
 from espalier_runtime.merge.update import Update, compressed
 from espalier_runtime.records.files import write_json, write_text
 from espalier_runtime.structure.pool import AdapterPool

@@ -6,7 +6,6 @@ from places import filled, layer
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.kernel_mix import KernelMix, kernel_mix
-from espalier_runtime.adapters.vectors import KERNEL_SCALE
 
 SPEC = contract.KernelMixKind(kind="kernelMix", sizes=[2], shared=2)
 
@@ -59,11 +58,3 @@ def test_grouped_query_attention_has_an_update_for_each_head_of_its_values() -> 
     key.after(x, k)
     heads = [k[..., 8 * i : 8 * i + 8] @ adapter.down[:, i].T @ adapter.up[:, i] for i in range(2)]
     torch.testing.assert_close(adapter(x, h), h + shared(adapter, x) + torch.cat(heads, -1))
-
-
-def test_kernel_scale_multiplies_every_head_by_the_same_vector() -> None:
-    adapter = filled(KERNEL_SCALE.build(layer()["attention.query"], [(0, 1)], 0))
-    h = torch.randn(2, 3, 8)
-    scale = 1 + adapter.scale[0]
-    expected = torch.cat([h[..., :4] * scale, h[..., 4:] * scale], -1)
-    torch.testing.assert_close(adapter(h, h), expected)

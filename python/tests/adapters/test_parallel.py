@@ -10,7 +10,6 @@ from espalier_runtime.adapters.parallel import parallel
 from espalier_runtime.adapters.projections import Projections
 
 PLAIN = parallel(contract.ParallelKind(kind="parallel", sizes=[4], activation="relu"))
-SCALED = parallel(contract.ScaledParallelKind(kind="scaledParallel", sizes=[4], activation="relu", scale=2.0))
 
 
 def test_reads_the_sub_blocks_input_and_adds_to_its_output() -> None:
@@ -19,13 +18,6 @@ def test_reads_the_sub_blocks_input_and_adds_to_its_output() -> None:
     entry, inside, h = torch.randn(2, 3, 8), torch.randn(2, 3, 12), torch.randn(2, 3, 8)
     expected = h + functional.relu(entry @ adapter.down.T) @ adapter.up.T
     torch.testing.assert_close(run(adapter, entry, inside, h), expected)
-
-
-def test_the_scaled_form_is_the_plain_one_times_its_scale() -> None:
-    site = layer()["attention"]
-    plain, scaled = filled(PLAIN.build(site, [(0, 4)], 0)), filled(SCALED.build(site, [(0, 4)], 0))
-    entry, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
-    torch.testing.assert_close(run(scaled, entry, entry, h) - h, 2 * (run(plain, entry, entry, h) - h))
 
 
 def test_where_the_sub_block_hands_on_its_input_parallel_and_sequential_are_one() -> None:

@@ -327,7 +327,7 @@ class UnfoldedKind(BaseModel):
     ] = 3
     step: Annotated[float, Field(description="eta, the step's length", gt=0.0)] = 1
     threshold: Annotated[
-        float, Field(description="what the learned thresholds start at", ge=0.0)
+        float, Field(description="what the learned thresholds start at", gt=0.0)
     ] = 0.01
     scale: Annotated[float, Field(gt=0.0)] = 1
 

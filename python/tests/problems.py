@@ -40,7 +40,7 @@ def training(**changes: object) -> contract.Training:
     return contract.Training.model_validate({**given, **changes})
 
 
-def corpus(tasks: int = 2, rows: int = 24) -> Corpus:
+def corpus(tasks: int = 2, rows: int = 24, *, packed: bool = False) -> Corpus:
     """Rows of 4 to 9 random tokens; a row's class is whether its first token is even."""
     generator = torch.Generator().manual_seed(4)
     made = []
@@ -49,7 +49,7 @@ def corpus(tasks: int = 2, rows: int = 24) -> Corpus:
             length = int(torch.randint(4, 10, (1,), generator=generator))
             ids = torch.randint(5, 99, (length,), generator=generator).tolist()
             made.append((task, TokenIds(ids, None, False), float(ids[0] % 2)))
-    return Corpus([f"task{task}" for task in range(tasks)], made, 0, torch.device("cpu"))
+    return Corpus([f"task{task}" for task in range(tasks)], made, 0, torch.device("cpu"), packed=packed)
 
 
 def heads(tasks: int) -> Sequence[tuple[str, Head]]:

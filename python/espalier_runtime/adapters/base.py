@@ -57,7 +57,8 @@ class AdapterKind(ABC):
     up. `tasks`: how many tasks a kind is made for that has parts of a task's own. `packs`: it works token by token,
     so that the rows of a batch may lie one after the other. `by_token`: it also works where its modules see only
     some of the tokens.
-    `needs`: what a backbone must have beside a slot.
+    `needs`: what a backbone must have beside a slot. `shares_out`: what a unit is depends on how many there are at
+    most, `sizes[-1]`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class AdapterKind(ABC):
     packs: bool = True
     by_token: bool = False
     needs: str | None = None
+    shares_out: bool = False
 
     @abstractmethod
     def parameters(self, site: Site, size: int) -> int:
@@ -107,6 +109,8 @@ class Adapter(nn.Module):
 
     #: For each parameter, which of its dimensions counts units.
     unit_dimensions: ClassVar[Mapping[str, int]]
+    #: The parameters in which what a unit adds is linear; none where there are no such.
+    linear_in: ClassVar[Sequence[str]] = ()
     gates: Tensor | None
     task: Tensor | None
     tokens: Tokens | None
@@ -188,6 +192,20 @@ class Adapter(nn.Module):
             for name, parameter in self.named_parameters()
             if parameter.grad is not None
         ]
+
+    @torch.no_grad()
+    def fold_gates(self, units: Tensor, gates: Tensor) -> bool:
+        """Takes gates z (units,) of these units into their weights: open, they then add what they added under z.
+
+        False, and nothing is changed, where no weights do that.
+        """
+        for name, parameter in self.named_parameters():
+            if name not in self.linear_in:
+                continue
+            dimension = self.unit_dimensions[name]
+            factors = gates.to(parameter).view(-1, *[1] * (parameter.dim() - 1 - dimension))
+            parameter.index_copy_(dimension, units, parameter.index_select(dimension, units) * factors)
+        return len(self.linear_in) > 0
 
     @torch.no_grad()
     def copy_units(self, units: Tensor, source: Adapter, source_units: Tensor) -> None:

@@ -47,6 +47,7 @@ class DualLora(Residual):
     """down (R, 1 + tasks, inputs), up (R, 1 + tasks, outputs): the shared path first, then one a task."""
 
     unit_dimensions: ClassVar = {"down": 0, "up": 0}
+    linear_in: ClassVar = ("up",)
     kind: DualLoraKind
 
     def __init__(self, kind: DualLoraKind, site: Site, chunks: Chunks, seed: int) -> None:

@@ -47,6 +47,7 @@ class Generated(Residual):
     """code e (R, tasks, k), and of G: down (R, k, inputs), up (R, k, outputs)."""
 
     unit_dimensions: ClassVar = {"code": 0, "down": 0, "up": 0}
+    linear_in: ClassVar = ("up",)
     kind: GeneratedKind
 
     def __init__(self, kind: GeneratedKind, site: Site, chunks: Chunks, seed: int) -> None:

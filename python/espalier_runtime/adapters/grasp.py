@@ -88,6 +88,15 @@ class Grasp(Adapter):
         """1 + delta (units,)."""
         return 1 + self.delta
 
+    @torch.no_grad()
+    def fold_gates(self, units: Tensor, gates: Tensor) -> bool:
+        # x + z ((x - beta) / gamma - x) = (x - beta') / gamma'  with  1 / gamma' = 1 - z + z / gamma
+        gamma, beta, z = 1 + self.delta[units], self.beta[units], gates.to(self.delta)
+        folded = 1 / (1 - z + z / gamma)
+        self.delta.index_copy_(0, units, folded - 1)
+        self.beta.index_copy_(0, units, folded * z * beta / gamma)
+        return True
+
 
 def _spread(of_units: Tensor, otherwise: float, unit_of: Tensor) -> Tensor:
     """(..., inputs) of (..., units), by each dimension's unit (inputs,); `otherwise` for those of no unit."""
@@ -106,5 +115,6 @@ def grasp(spec: contract.GraspKind) -> GraspKind:
         sizes=tuple(spec.groups),
         mergeable=True,
         couples=True,
+        shares_out=True,
         grouping=spec.grouping,
     )

@@ -86,6 +86,10 @@ def _columns(values: Tensor) -> Tensor:
 
 def _up(h: Tensor, inner: Tensor, rows: Tensor, scale: float) -> Tensor:
     """h + s W_up inner, of the inner columns (columns, tokens)."""
+    device = h.device.type
+    if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) != h.dtype:
+        # addmm would be given h rounded, which may be the states that a backbone keeps in its own precision.
+        return h + (scale * (inner.t() @ rows)).view(h.shape)
     # addmm adds the low-rank product to h in one pass, without a tensor of h's size in between.
     flat = torch.addmm(h.reshape(-1, h.shape[-1]), inner.t(), rows.contiguous(), alpha=scale)
     return flat.view(h.shape)

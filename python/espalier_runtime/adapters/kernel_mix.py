@@ -56,6 +56,7 @@ class KernelMix(Adapter):
     """down (R, N, read), up (R, N, changed), and of the shared update down (R, S, inputs), up (R, S, outputs)."""
 
     unit_dimensions: ClassVar = {"down": 0, "up": 0, "shared_down": 0, "shared_up": 0}
+    linear_in: ClassVar = ("up", "shared_up")
     kind: KernelMixKind
 
     def __init__(self, kind: KernelMixKind, site: Site, chunks: Chunks, seed: int) -> None:

@@ -10,6 +10,7 @@ reading, with which r units cost as much as a prefix of r tokens. Cost of a unit
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,6 +33,10 @@ class MultiHeadKind(AdapterKind):
     def parameters(self, site: Site, size: int) -> int:
         return size * (entry_of(site).inputs + site.inputs)
 
+    def applies(self, slots: Sequence[str], site: Site) -> bool:
+        # A head's slice of x is there where the heads share it out evenly.
+        return super().applies(slots, site) and entry_of(site).inputs % site.heads == 0
+
     def build(self, site: Site, chunks: Chunks, seed: int) -> MultiHeadParallel:
         return MultiHeadParallel(self, site, chunks, seed)
 
@@ -40,6 +45,7 @@ class MultiHeadParallel(Adapter):
     """down (R, N, slice of x), up (R, N, head width)."""
 
     unit_dimensions: ClassVar = {"down": 0, "up": 0}
+    linear_in: ClassVar = ("up",)
     kind: MultiHeadKind
 
     def __init__(self, kind: MultiHeadKind, site: Site, chunks: Chunks, seed: int) -> None:

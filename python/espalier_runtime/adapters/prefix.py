@@ -49,6 +49,7 @@ class Prefix(Adapter):
     """keys (R, key heads, width), values (R, key heads, width), mass theta (R,)."""
 
     unit_dimensions: ClassVar = {"keys": 0, "values": 0, "mass": 0}
+    linear_in: ClassVar = ("mass",)
     kind: PrefixKind
 
     def __init__(self, kind: PrefixKind, site: Site, chunks: Chunks, seed: int) -> None:
@@ -68,8 +69,9 @@ class Prefix(Adapter):
     def give(self, attention: nn.Module, rows: Rows) -> Extra:  # noqa: ARG002
         """Keys and values (1, key heads, R, width) and masses (rows or 1, R)."""
         mass = self.kind.scale * self.mass.unsqueeze(0)
-        masses = mass if self.gates is None else mass * rows.of(self.gates.to(mass.dtype))
-        return Extra(self.keys.transpose(0, 1).unsqueeze(0), self.values.transpose(0, 1).unsqueeze(0), masses)
+        gates = None if self.gates is None else rows.of(self.gates.to(mass.dtype))
+        keys, values = (part.transpose(0, 1).unsqueeze(0) for part in (self.keys, self.values))
+        return Extra.of(keys, values, mass, gates)
 
 
 def gives(site: Site) -> bool:

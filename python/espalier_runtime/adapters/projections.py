@@ -40,11 +40,9 @@ class ProjectionKind(ResidualKind):
         return Projections(self, site, chunks, seed)
 
     def inner(self, down: Tensor, gates: Tensor | None = None) -> Tensor:
-        """z . f(W_down v); under softmax a shut unit has no share, so that z weighs the exponentials."""
+        """z . f(W_down v); under softmax  max(z) z_u e_u / sum_j z_j e_j  with e = exp(W_down v)."""
         if self.activation == "softmax":
-            weights = torch.exp(down - down.amax(-1, keepdim=True))
-            weights = weights if gates is None else weights * gates
-            return weights / weights.sum(-1, keepdim=True).clamp_min(1e-20)
+            return _gated_softmax(down, gates)
         inner = activate(self.activation, down)
         return inner if gates is None else inner * gates
 
@@ -56,6 +54,7 @@ class Projections(Residual):
     """
 
     unit_dimensions: ClassVar = {"down": 0, "up": 1}
+    linear_in: ClassVar = ("up",)
     kind: ProjectionKind
 
     def __init__(self, kind: ProjectionKind, site: Site, chunks: Chunks, seed: int) -> None:
@@ -73,8 +72,24 @@ class Projections(Residual):
     def up_rows(self) -> Tensor:
         return self.up.t()
 
+    def fold_gates(self, units: Tensor, gates: Tensor) -> bool:
+        # Under softmax a unit's share is its gate's among the others'.
+        return self.kind.activation != "softmax" and super().fold_gates(units, gates)
+
     def low_rank(self, units: Tensor, task: int) -> tuple[Tensor, Tensor, float]:  # noqa: ARG002
         return self.down[units], self.up[:, units], self.kind.scale
+
+
+def _gated_softmax(down: Tensor, gates: Tensor | None) -> Tensor:
+    """The shares (..., R) of `down` under gates z; in the limit of shut gates as they all open together."""
+    gates = down.new_ones(()).expand_as(down) if gates is None else gates
+    e = torch.exp(down - down.amax(-1, keepdim=True))
+    weights = e * gates
+    total = weights.sum(-1, keepdim=True)
+    # Units that are missing and units that are shut must be one, and so must gates and what they multiply: shares alone
+    # would not fall with their gates.
+    opened = gates.amax(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
+    return weights * torch.where(total > 0, opened, 1 / e.sum(-1, keepdim=True))
 
 
 def activate(name: str, values: Tensor) -> Tensor:

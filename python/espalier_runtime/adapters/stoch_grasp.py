@@ -75,6 +75,7 @@ def stoch_grasp(spec: contract.StochGraspKind) -> StochGraspKind:
         sizes=tuple(spec.groups),
         mergeable=True,
         couples=True,
+        shares_out=True,
         grouping=spec.grouping,
         start=spec.start,
         target=spec.target,

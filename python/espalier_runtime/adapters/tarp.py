@@ -37,6 +37,7 @@ class Tarp(Residual):
     """down V (R, inputs), control G (R, inputs), up U (outputs, R)."""
 
     unit_dimensions: ClassVar = {"down": 0, "control": 0, "up": 1}
+    linear_in: ClassVar = ("up",)
     kind: TarpKind
 
     def __init__(self, kind: TarpKind, site: Site, chunks: Chunks, seed: int) -> None:

@@ -51,6 +51,7 @@ class TaskPrompt(Adapter):
     """prompts (R, tasks, inputs), mass theta (R, tasks)."""
 
     unit_dimensions: ClassVar = {"prompts": 0, "mass": 0}
+    linear_in: ClassVar = ("mass",)
     kind: TaskPromptKind
 
     def __init__(self, kind: TaskPromptKind, site: Site, chunks: Chunks, seed: int) -> None:
@@ -74,9 +75,8 @@ class TaskPrompt(Adapter):
             mass = own @ self.mass.t()
         keys, values = (self._projected(attention, slot, prompts) for slot in ("attention.key", "attention.value"))
         norm = getattr(attention, "k_norm", None)
-        mass = self.kind.scale * mass
-        masses = mass if self.gates is None else mass * rows.of(self.gates.to(mass.dtype))
-        return Extra(keys if norm is None else norm(keys), values, masses)
+        gates = None if self.gates is None else rows.of(self.gates.to(mass.dtype))
+        return Extra.of(keys if norm is None else norm(keys), values, self.kind.scale * mass, gates)
 
     def _projected(self, attention: nn.Module, slot: str, prompts: Tensor) -> Tensor:
         """(rows, heads, R, width) that the frozen projection of the slot makes of `prompts` (rows, R, inputs)."""

@@ -7,6 +7,7 @@ keys that are the rows of W_down and values that are the columns of W_up; at `bl
 Source: Jiang et al., Rethinking Efficient Tuning Methods from a Unified Perspective, arXiv 2303.00690. Our reading:
 the prefix's form has one head and no query projection, and adds to OP, where the algebra of prefixes mixes the two,
 (1 - lambda) OP + lambda U; a prompt is that in the block's attention. The kinds `prefix` and `taskPrompt` are exact.
+Under gates z a key's share is max(z) z_u e_u / sum_j z_j e_j: a shut unit has none, and all fall as the gates do.
 Cost: 2 * size * hidden parameters; no biases.
 """
 

@@ -46,6 +46,7 @@ class Vectors(Adapter):
     """scale u (units, width) and shift b (units, width), whichever the kind has."""
 
     unit_dimensions: ClassVar = {"scale": 0, "shift": 0}
+    linear_in: ClassVar = ("scale", "shift")
     kind: VectorKind
 
     def __init__(self, kind: VectorKind, site: Site, chunks: Chunks, width: int) -> None:

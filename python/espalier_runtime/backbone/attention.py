@@ -146,11 +146,13 @@ def _beside(
     if not given:
         return output
     count = max(len(part) for extra in given for part in extra)
-    keys, values, masses = (
-        torch.cat([part.expand(count, *part.shape[1:]) for part in parts], dim)
-        for parts, dim in zip(zip(*given, strict=True), (2, 2, 1), strict=True)
+    extra = Extra(
+        *(
+            torch.cat([part.expand(count, *part.shape[1:]) for part in parts], dim)
+            for parts, dim in zip(zip(*given, strict=True), (2, 2, 1, 1), strict=True)
+        )
     )
-    found = attend_beside(output, query, key, mask, causal, scaling, Extra(keys, values, masses))
+    found = attend_beside(output, query, key, mask, causal, scaling, extra)
     noise: Callable[[Tensor], Tensor] | None = getattr(module, NOISE, None)
     return found if noise is None else output + noise(output) * (found - output)
 

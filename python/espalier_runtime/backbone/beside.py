@@ -3,8 +3,8 @@
     o' = (D o + sum_p |m_p| e_p sign(m_p) v_p) / (D + sum_p |m_p| e_p)
     e_p = exp(s q . k_p),   D = sum_j exp(s q . k_j)
 
-with o = softmax(s q K^T) V over the tokens j that q may see. Mass 1 is attention with k_p and v_p among the keys and
-values, mass 0 leaves o as it is, bit for bit.
+with o = softmax(s q K^T) V over the tokens j that q may see, and m_p a mass. Mass 1 is attention with k_p and v_p
+among the keys and values, mass 0 leaves o as it is, bit for bit.
 """
 
 from __future__ import annotations
@@ -36,11 +36,21 @@ class Rows(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """Keys and values (batch or 1, key heads, P, width) and masses (batch or 1, P)."""
+    """Keys and values (batch or 1, key heads, P, width), masses m and their sizes |m| (batch or 1, P)."""
 
     keys: Tensor
     values: Tensor
     masses: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, keys: Tensor, values: Tensor, masses: Tensor, gates: Tensor | None = None) -> Extra:
+        """With the masses of open gates, t, and gates z >= 0: m = z t.
+
+        |m| as z |t| has its slope in z where a gate is shut, too.
+        """
+        z = masses.new_ones(()) if gates is None else gates
+        return cls(keys, values, z * masses, z * masses.abs())
 
 
 #: Gives the extra keys and values of some rows at an attention module.
@@ -60,19 +70,26 @@ def attend_beside(
 
     `mask` as PyTorch's attention takes it, true or 0 where a token sees another; `causal` where there is none.
     """
+    with torch.autocast(query.device.type, enabled=False):  # exponentials of rounded scores are no weights
+        return _attend_beside(output, query, key, mask, causal, scaling, extra)
+
+
+def _attend_beside(
+    output: Tensor, query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scaling: float | None, extra: Extra
+) -> Tensor:
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     groups = query.shape[1] // key.shape[1]
     q = query.float() * scale
     own = _log_sum(q @ _for_heads(key, groups).transpose(-1, -2), mask, causal)
     scores = q @ _for_heads(extra.keys, groups).transpose(-1, -2)
-    masses = extra.masses.float()[:, None, None, :]
+    masses, sizes = (part.float()[:, None, None, :] for part in (extra.masses, extra.sizes))
     # The largest exponent comes off all of them. Where all masses are 0 it is D's own, and o' is o exactly.
-    largest = torch.maximum(own, (scores + masses.abs().log()).amax(-1, keepdim=True)).detach()
+    largest = torch.maximum(own, (scores + sizes.log()).amax(-1, keepdim=True)).detach()
     # A mass of 0 times an exponential beyond all bounds would be no number.
-    weights = masses * torch.exp((scores - largest).clamp_max(80))
+    e = torch.exp((scores - largest).clamp_max(80))
     before = torch.exp(own - largest)
-    added = weights @ _for_heads(extra.values, groups)
-    return ((before * output + added) / (before + weights.abs().sum(-1, keepdim=True))).to(output.dtype)
+    added = (masses * e) @ _for_heads(extra.values, groups)
+    return ((before * output + added) / (before + (sizes * e).sum(-1, keepdim=True))).to(output.dtype)
 
 
 def _log_sum(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -122,23 +123,29 @@ class Head(nn.Module):
     def start_from_probe(self, features: Tensor, labels: Tensor, kind: str) -> None:
         """Fits the weights on frozen features by scikit-learn's logistic or ridge regression.
 
-        They are (rows, hidden), or (rows, layers, hidden) where the head mixes layers.
+        They are (rows, hidden), or (rows, layers, hidden) where the head mixes layers. A class that no row has is as
+        unlikely at every row, exp(-b) = their number; where all rows are of one class, the head is left as it is.
         """
         from sklearn.linear_model import LogisticRegression, Ridge
 
         inputs = self.mixed(features).double().cpu().numpy()
+        there = list(range(self.linear.out_features))
         if kind == "regression":
             targets = ((labels.double().cpu() - self.location.cpu()) / self.scale.cpu()).numpy()
             ridge = Ridge(alpha=1.0).fit(inputs, targets)
             weight, bias = torch.tensor(ridge.coef_).view(1, -1), torch.tensor([float(ridge.intercept_)])
         else:
+            there = sorted({int(label) for label in labels})
+            if len(there) == 1:
+                return
             weights = None if self.class_weights is None else self.class_weights.cpu()[labels.long().cpu()].numpy()
             logistic = LogisticRegression(max_iter=1000).fit(inputs, labels.cpu().numpy(), sample_weight=weights)
             weight, bias = torch.tensor(logistic.coef_), torch.tensor(logistic.intercept_)
             if weight.shape[0] == 1:  # two classes: scikit-learn keeps the difference of the two logits
                 weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        self.linear.weight.copy_(weight)
-        self.linear.bias.copy_(bias)
+        self.linear.weight.zero_()
+        self.linear.bias.fill_(-math.log(len(labels)))
+        self.linear.weight[there], self.linear.bias[there] = weight.to(self.linear.weight), bias.to(self.linear.bias)
 
     @torch.no_grad()
     def start_from_choices(self, features: Tensor, counts: Sequence[int], labels: Tensor) -> None:

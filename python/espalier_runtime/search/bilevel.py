@@ -11,6 +11,7 @@ order, as in DARTS, arXiv 1806.09055); both lines see the same draw z. It costs 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor
 from espalier_runtime import contract
 from espalier_runtime.structure.gates import Gates
 from espalier_runtime.tasks.corpus import Corpus
+from espalier_runtime.training.checkpoint import Warn
+from espalier_runtime.training.memory import MicroBatches
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -33,8 +36,10 @@ class BilevelGates:
         held_out: Sequence[int],
         training: contract.Training,
         seed: int,
+        warn: Warn,
     ) -> None:
         self._inner, self._model, self._corpus, self._training, self._seed = inner, model, corpus, training, seed
+        self._parts = MicroBatches(corpus, training.max_tokens, warn)
         self._rows = list(held_out)
         self._step = 0
         self._opened: Tensor | None = None
@@ -48,7 +53,7 @@ class BilevelGates:
         if self._opened is None:
             return
         z = self._opened.detach().clone().requires_grad_()
-        self._inner.learn(self._held_out_gradient(z, self._batch(self._step)))
+        self._inner.learn(self._parts.run(self._batch(self._step), partial(self._held_out_gradient, z)))
 
     def state_dict(self) -> dict[str, Any]:
         """The inner gates' state; the held-out rows of a step follow from its number."""
@@ -63,10 +68,10 @@ class BilevelGates:
         batches = self._corpus.batches(self._rows, self._training.batch_size, self._seed, step // per_epoch)
         return batches[step % per_epoch]
 
-    def _held_out_gradient(self, z: Tensor, rows: list[int]) -> Tensor:
-        """dL/dz (tasks, candidates) of the rows' mean loss; the weights get no gradient."""
-        total = torch.zeros_like(z)
-        for part in self._corpus.parts(rows, self._training.max_tokens):
-            loss = self._model.losses(self._corpus.batch(part), z).sum() / len(rows)
+    def _held_out_gradient(self, z: Tensor, parts: list[list[int]]) -> Tensor:
+        """dL/dz (tasks, candidates) of the mean loss over all parts' rows; the weights get no gradient."""
+        total, rows = torch.zeros_like(z), sum(map(len, parts))
+        for part in parts:
+            loss = self._model.losses(self._corpus.batch(part), z).sum() / rows
             total += torch.autograd.grad(loss, z)[0]
         return total

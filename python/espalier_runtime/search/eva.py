@@ -13,6 +13,7 @@ and for every kind of the form s W_up f(W_down v), is our reading.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -84,7 +85,10 @@ def explained_variance(problem: SearchProblem, rows: list[int], task: int = 0) -
     places, _ = split(problem)
     probes = {place: VarianceProbe(*found) for place, found in places.items()}
     nothing = AdapterPool([], problem.space.kinds, problem.seed)
-    model = AdaptedModel(problem.backbone, nothing, problem.new_heads(probe=False), problem.training.pooling)
+    # Every token is looked at, also where the head reads one of the last layer's alone.
+    execution = replace(problem.execution, one_token=False)
+    heads = problem.new_heads(probe=False)
+    model = AdaptedModel(problem.backbone, nothing, heads, problem.training.pooling, execution)
     model.to(problem.backbone.device)
     corpus = model.readable(problem.corpus, problem.lowest_layer)
     total = len(problem.tasks) * len(rows)

@@ -83,6 +83,8 @@ def fisher(problem: SearchProblem, rows: list[int], task: int = 0) -> tuple[dict
     heads = problem.new_heads(probe=True)
     model = AdaptedModel(problem.backbone, pool, heads, problem.training.pooling, problem.execution).to(device)
     corpus = model.readable(problem.corpus, problem.lowest_layer)
+    # What draws noise or drops tokens does so in training alone.
+    model.eval()
     squares: dict[str, float] = defaultdict(float)
     total = len(problem.tasks) * len(rows)
     with attached(problem.backbone.model, [*probes.values(), *pool.members()]):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime.search.problem import SearchProblem
+from espalier_runtime.training.memory import MicroBatches
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -18,9 +19,13 @@ def row_losses(problem: SearchProblem, model: AdaptedModel, gates: Tensor | None
     place = {row: index for index, row in enumerate(rows)}
     losses = torch.empty(len(rows), dtype=torch.float64)
     corpus = model.readable(problem.corpus)
-    model.eval()
-    with model.adapters.attached(problem.backbone.model):
-        for part in corpus.parts(rows, problem.training.max_tokens):
+
+    def fill(parts: list[list[int]]) -> None:
+        for part in parts:
             found = model.losses(corpus.batch(part), gates)
             losses[[place[row] for row in part]] = found.double().cpu()
+
+    model.eval()
+    with model.adapters.attached(problem.backbone.model):
+        MicroBatches(corpus, problem.training.max_tokens, problem.warn).run(rows, fill)
     return losses

@@ -36,7 +36,8 @@ class ImportanceGates:
         spec: contract.ImportanceMethod,
         device: torch.device | None = None,
     ) -> None:
-        self.history = GateHistory()
+        # Scores are shares of a sum, and may all be small.
+        self.history = GateHistory(shut_below=0.0)
         self._space, self._budget, self._spec, self._device = space, budget, spec, device
         self._sensitivity = torch.zeros(tasks, len(space.candidates))
         self._uncertainty = torch.zeros(tasks, len(space.candidates))

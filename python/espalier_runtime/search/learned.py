@@ -34,7 +34,7 @@ def train_and_fill(
     scores = gates.scores().cpu()
     value = None if worth is None else worth(scores)
     structure = harden(scores, problem.space, problem.limits, problem.tasks, name, worth=value)
-    return Found(structure, model, gates.history, len(done.losses), done.step_ms)
+    return Found(structure, model, gates.history, len(done.losses), done.step_ms, searched=problem.space.candidates)
 
 
 def learn_structure(
@@ -44,17 +44,19 @@ def learn_structure(
     aside = spec.level == "bilevel" or spec.ablation is not None
     held_out = problem.held_out(spec.gate_fraction) if aside else []
     model = problem.model()
+    opening = gates
     gates = routed(problem, gates, spec)
     learning: Gates = gates
     if problem.kept is not None:
         learning = KeptGates(problem.kept.gates().to(problem.backbone.device), learning)
     if spec.level == "bilevel":
-        learning = BilevelGates(learning, model, problem.corpus, held_out, problem.training, problem.seed)
+        learning = BilevelGates(learning, model, problem.corpus, held_out, problem.training, problem.seed, problem.warn)
     done = problem.train(model, learning, spec.epochs, held_out, history=gates.history)
     gates.history.check(name)
     soft = gates.scores()
     scores = soft.cpu()
-    above_half = int((scores.amax(0) > 0.5).sum())
+    # Of the gates themselves: under a path's share even an open one would count as less.
+    above_half = int((opening.scores().amax(0) > 0.5).sum())
     shares = gates.shares().cpu() if isinstance(gates, RoutedGates) else torch.ones_like(scores)
     structure = harden(scores, problem.space, problem.limits, problem.tasks, name)
     if spec.ablation is not None:
@@ -69,4 +71,5 @@ def learn_structure(
         above_half,
         problem.space.candidates,
         soft=soft if problem.kept is None else torch.cat([problem.kept.gates().to(soft), soft], dim=1),
+        under_soft=isinstance(spec, contract.PaperMethod) or not spec.noise,
     )

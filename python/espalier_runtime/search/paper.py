@@ -2,7 +2,8 @@
 
 h' = z Adapter(h) + (1 - z) h = h + z D(h). Omega is the cost-weighted mean of the gates over candidates and tasks: with
 a plain sum, lambda = 1 would shut every gate. W_up can take up 1/z, so lambda sets no budget and few gates end above
-0.5; the structure takes the candidates in the order of a, up to the budget.
+0.5; the structure takes the candidates in the order of a, up to the budget. A fit that continues takes z W_up for W_up,
+which is what the search trained.
 """
 
 from __future__ import annotations

@@ -111,8 +111,7 @@ class SearchProblem:
         """The same over the candidates of so many last layers; None: of all."""
         if layers is None:
             return self
-        lowest = self.backbone.layers - layers
-        kept = [index for index, candidate in enumerate(self.space.candidates) if candidate.site.layer >= lowest]
+        kept = self.space.of_last(layers, self.backbone.layers)
         space = self.space.within(kept)
         start = None if self.start is None else self.start[:, kept]
         return replace(self, space=space, limits=self.limits.over(space.candidates), start=start)
@@ -155,13 +154,15 @@ class GateHistory:
     """Snapshots of the candidates' probabilities or scores, and what is needed to notice that nothing was learned.
 
     `gradient`: the sum of all gates' gradients. `moved`: how far what is learned went, the largest change of each step
-    summed; probabilities change without it, where a budget or a temperature comes down.
+    summed; probabilities change without it, where a budget or a temperature comes down. `shut_below`: a search whose
+    largest value ends below it has shut every gate.
     """
 
     steps: list[int] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     gradient: float = 0.0
     moved: float = 0.0
+    shut_below: float = 1e-3
 
     def record(self, step: int, steps: int, values: Tensor) -> None:
         """Keeps `values` (tasks, candidates) if the step is one of the evenly spaced moments."""
@@ -201,8 +202,9 @@ class GateHistory:
                 f"{method}: the gates never moved",
                 mend="Search longer, or raise the method's gateLearningRate.",
             )
-        if float(last.max()) < 1e-3 or (float(last.min()) > 1 - 1e-3 and spread < 1e-3):
-            state = "shut" if float(last.max()) < 1e-3 else "open"
+        is_shut = float(last.max()) < self.shut_below
+        if is_shut or (float(last.min()) > 1 - 1e-3 and spread < 1e-3):
+            state = "shut" if is_shut else "open"
             raise TrialError(
                 f"{method}: every gate is {state} at the end of the search, so nothing distinguishes the candidates",
                 mend="Lower the method's sparsity or gateLearningRate, or raise the budget.",
@@ -224,7 +226,8 @@ class Found:
 
     `learning_rate`: what the structure is to be fitted at, where the search chose that too; `race`: how it was chosen;
     `controller`: what proposed it, and can propose others.
-    `soft` (tasks, the model's candidates): the gates that the search ended with, where they were between 0 and 1.
+    `soft` (tasks, the model's candidates): the gates that the search ended with, where they were between 0 and 1;
+    `under_soft`: the weights were trained under such gates, not under draws of 0 and 1.
     """
 
     structure: Structure
@@ -238,3 +241,4 @@ class Found:
     race: contract.Race | None = None
     controller: nn.Module | None = None
     soft: Tensor | None = None
+    under_soft: bool = False

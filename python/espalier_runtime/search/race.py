@@ -98,6 +98,11 @@ def search_race(problem: SearchProblem, spec: contract.RaceMethod, name: str, fi
         ]
         result = judge(torch.stack(losses), [problem.corpus.task_ids[row] for row in rows])
         rounds.append(_record(entrants, result, steps, len(rows)))
+        if not any(map(math.isfinite, result.loss)):
+            raise TrialError(
+                f"{name}: no entrant of round {number} ended with a finite loss",
+                mend="Lower training.learningRate, the proposals' own rates, or the method's rateFactors.",
+            )
         entrants = [entrant for entrant, kept in zip(entrants, result.kept, strict=True) if kept]
         left = rounds_of(len(entrants))
     winner = entrants[0]

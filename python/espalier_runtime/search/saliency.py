@@ -73,11 +73,16 @@ def _probe_gradients(
     rows = problem.corpus.of_task(task)
     corpus = model.readable(problem.corpus, problem.lowest_layer)
     batches = corpus.batches(rows, problem.training.batch_size, problem.seed, 0)[: spec.batches]
+    # What draws noise or drops tokens does so in training alone.
+    model.eval()
     with attached(problem.backbone.model, [*probes.values(), *pool.members()]):
         for step, batch in enumerate(batches):
-            loss = model.losses(corpus.batch(batch), None).mean()
-            loss.backward()  # type: ignore[no-untyped-call]
-            problem.report(task * len(batches) + step + 1, len(problem.tasks) * len(batches), float(loss.detach()))
+            mean = 0.0
+            for part in corpus.parts(batch, problem.training.max_tokens):
+                loss = model.losses(corpus.batch(part), None).sum() / len(batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+                mean += float(loss.detach())
+            problem.report(task * len(batches) + step + 1, len(problem.tasks) * len(batches), mean)
     gradients = {place: probe.weight.grad for place, probe in probes.items()}
     norms = {candidate.id: _gradient_norm(pool, index) for index, candidate in enumerate(others)}
     return {place: grad.cpu() for place, grad in gradients.items() if grad is not None}, norms, len(batches)

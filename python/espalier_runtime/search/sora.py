@@ -51,8 +51,10 @@ class ProximalGates:
         whole = float(self._costs.sum())
         limit = budget_at(step, steps, whole, min(whole, self._budget), spec.budget_reached, spec.warmup)
         with torch.no_grad():
-            shrunk = self._gates - threshold(self._gates.amax(0), self._costs, limit)
-            self._gates.copy_(shrunk.clamp_min(0))
+            tops = self._gates.amax(0)
+            # While W_up is zero all gates are alike, and whatever shuts one shuts all.
+            if bool((tops != tops[0]).any()):
+                self._gates.copy_((self._gates - threshold(tops, self._costs, limit)).clamp_min(0))
         self.history.record(self._step, steps, self.scores())
 
     def scores(self) -> Tensor:

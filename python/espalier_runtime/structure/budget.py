@@ -39,20 +39,27 @@ def spent(probabilities: Tensor, costs: Tensor) -> float:
     return float((costs.double() * probabilities.detach().double().amax(0)).sum())
 
 
+def _shift(top: Tensor, costs: Tensor, budget: float, temperature: float) -> float:
+    """b, by bisection."""
+    # A few thousand numbers: asking a GPU a hundred times for one of them would take longer than all else.
+    top, costs = top.cpu(), costs.cpu()
+    # 60 temperatures beyond the outermost logit every gate is shut or open to 1e-26.
+    low, high = float(top.min()) - 60 * temperature, float(top.max()) + 60 * temperature
+    for _ in range(100):
+        shift = (low + high) / 2
+        if float((costs * torch.sigmoid((top - shift) / temperature)).sum()) > budget:
+            low = shift
+        else:
+            high = shift
+    return (low + high) / 2
+
+
 class _Spend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, costs: Tensor, budget: float, temperature: float) -> Tensor:
         a, c = logits.double(), costs.double()
         top = a.amax(0)
-        # 60 temperatures beyond the outermost logit every gate is shut or open to 1e-26.
-        low, high = float(top.min()) - 60 * temperature, float(top.max()) + 60 * temperature
-        for _ in range(100):
-            shift = (low + high) / 2
-            if float((c * torch.sigmoid((top - shift) / temperature)).sum()) > budget:
-                low = shift
-            else:
-                high = shift
-        p = torch.sigmoid((a - (low + high) / 2) / temperature)
+        p = torch.sigmoid((a - _shift(top, c, budget, temperature)) / temperature)
         ctx.save_for_backward(p, c, a == top)
         ctx.temperature = temperature
         return p.to(logits.dtype)

@@ -113,6 +113,12 @@ class AdapterPool(nn.Module):
         finally:
             self.use(None)
 
+    def fold_gates(self, gates: Tensor) -> None:
+        """Takes the gates (candidates,) into the weights of those candidates whose kind allows it."""
+        for index in range(len(self.candidates)):
+            group, units = self.units(index)
+            group.fold_gates(units, gates[index].expand(len(units)))
+
     @torch.no_grad()
     def copy_from(self, other: AdapterPool) -> None:
         """Takes the weights of every candidate that `other` holds too."""

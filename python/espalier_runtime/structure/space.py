@@ -62,6 +62,11 @@ class Space:
         """The space of the candidates `kept`, in their order."""
         return Space(tuple(self.candidates[index] for index in kept), self.kinds)
 
+    def of_last(self, layers: int | None, of: int) -> list[int]:
+        """The indices of the candidates in the last `layers` layers of a backbone that has `of`; None: of all."""
+        lowest = 0 if layers is None else of - layers
+        return [index for index, candidate in enumerate(self.candidates) if candidate.site.layer >= lowest]
+
 
 def build_space(spec: contract.Space, sites: tuple[Site, ...], tasks: int = 1) -> Space:
     """The space that `spec` spans over `sites`, for a number of tasks.

@@ -158,13 +158,13 @@ def to_record(structure: Structure, backbone: Backbone, space: Space) -> contrac
 def from_record(record: contract.Structure, sites: Sequence[Site], kinds: Mapping[str, AdapterKind]) -> Structure:
     """The structure that a structure.json holds, on a backbone with `sites`.
 
-    Raises InputError where the backbone lacks one of its sites, or `kinds` one of its kinds.
+    Raises InputError where the backbone lacks one of its sites, or `kinds` one of its kinds as it was.
     """
     return Structure(
         method=record.method,
         tasks=tuple(record.tasks),
         budget=record.budget,
-        candidates=tuple(_candidate(entry, sites, kinds) for entry in record.candidates),
+        candidates=tuple(_candidate(entry, record, sites, kinds) for entry in record.candidates),
         rows=tuple(
             tuple(entry.weights.get(task, 1.0) if task in entry.tasks else 0.0 for entry in record.candidates)
             for task in record.tasks
@@ -173,7 +173,9 @@ def from_record(record: contract.Structure, sites: Sequence[Site], kinds: Mappin
     )
 
 
-def _candidate(entry: contract.Chosen, sites: Sequence[Site], kinds: Mapping[str, AdapterKind]) -> Candidate:
+def _candidate(
+    entry: contract.Chosen, record: contract.Structure, sites: Sequence[Site], kinds: Mapping[str, AdapterKind]
+) -> Candidate:
     site = next((site for site in sites if site.name == entry.site), None)
     if site is None:
         raise InputError(
@@ -186,6 +188,13 @@ def _candidate(entry: contract.Chosen, sites: Sequence[Site], kinds: Mapping[str
             mend="Add the kind to space.kinds.",
         )
     kind = kinds[entry.kind]
+    most = record.backbone.sites.get(f"{entry.site}/{entry.kind}", kind.sizes[-1])
+    if kind.shares_out and most != kind.sizes[-1]:
+        raise InputError(
+            f'structure: its {entry.kind} at "{entry.site}" has units of {most} at most, those of this space are of'
+            f" {kind.sizes[-1]}, and stand for other parts of the site",
+            mend=f"Give the kind sizes up to {most} in space.kinds.",
+        )
     starts = [0, *kind.sizes]
     within = entry.start - entry.path * kind.sizes[-1]
     level = entry.path * len(kind.sizes) + (starts.index(within) if within in starts else 0)

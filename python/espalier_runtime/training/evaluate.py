@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import Tensor
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.tasks.metrics import score
 from espalier_runtime.tasks.written import text_scores
+from espalier_runtime.training.checkpoint import Warn
 from espalier_runtime.training.generate import completions
+from espalier_runtime.training.memory import MicroBatches
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -45,23 +48,32 @@ class Predictions:
         return score(self.metric, self.labels, self.predictions)
 
 
-def predict(model: AdaptedModel, corpus: Corpus, gates: Tensor | None, metric: str, max_tokens: int) -> Predictions:
+def predict(
+    model: AdaptedModel,
+    corpus: Corpus,
+    gates: Tensor | None,
+    metric: str,
+    max_tokens: int,
+    warn: Warn = warnings.warn,
+) -> Predictions:
     """The model's outputs for every row of `corpus`, which holds one task; `gates` (tasks, candidates).
 
     Only the task's own adapters run.
     """
     task = corpus.task_ids[0]
     objective = model.objective(task)
-    said: list[tuple[list[int], Tensor]] = []
     texts: list[str] | None = None
     model, gates = model.alone(task, gates)
     corpus = model.readable(corpus)
+    fitting = MicroBatches(corpus, max_tokens, warn)
     model.eval()
     with torch.no_grad(), model.adapters.attached(model.backbone.model):
-        for part in corpus.in_parts(max_tokens):
-            said.append((part, model.outputs(corpus.batch(part), gates).float().cpu()))
+        said = fitting.run(
+            range(len(corpus)),
+            lambda parts: [(part, model.outputs(corpus.batch(part), gates).float().cpu()) for part in parts],
+        )
         if model.head(task).kind == "generation":
-            texts = completions(model, corpus, gates, max_tokens)
+            texts = completions(model, corpus, gates, fitting.max_tokens)
     outputs = torch.full((len(corpus), max(values.shape[1] for _, values in said)), -torch.inf)
     for part, values in said:
         outputs[part, : values.shape[1]] = values

@@ -31,7 +31,10 @@ class MicroBatches:
         return self._corpus.parts(batch, self.max_tokens)
 
     def run(
-        self, batch: Sequence[int], whole: Callable[[list[list[int]]], Result], restart: Callable[[], None]
+        self,
+        batch: Sequence[int],
+        whole: Callable[[list[list[int]]], Result],
+        restart: Callable[[], None] = lambda: None,
     ) -> Result:
         """`whole(parts)`; after memory ran out in it, `restart()` and again with smaller parts."""
         while True:
@@ -63,8 +66,8 @@ class MicroBatches:
             )
         self.max_tokens = self._corpus.tokens(largest) // 2
         self._warn(
-            f"memory ran out: batches now go through the model in parts of at most {self.max_tokens} tokens"
-            " (training.maxTokens); a step still sees the whole batch"
+            f"memory ran out: rows now go through the model in parts of at most {self.max_tokens} tokens"
+            " (training.maxTokens); a step still sees its whole batch"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from espalier_runtime.backbone.heads import Head
@@ -17,7 +18,7 @@ from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.structure.pool import AdapterPool
 from espalier_runtime.tasks.corpus import Corpus
 from espalier_runtime.training.adaptation import Adaptation
-from espalier_runtime.training.checkpoint import Checkpoint
+from espalier_runtime.training.checkpoint import Checkpoint, Warn
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.execution import execution_of
 from espalier_runtime.training.loop import TrainReport, train
@@ -58,8 +59,8 @@ def fit_target(
     execution = execution_of(training, prepared.backbone.device, fit=True)
     model = target.model(prepared.backbone, target.adapters, heads, training.pooling, execution)
     model.to(prepared.backbone.device)
-    if searched is not None:
-        model.pool.copy_from(searched.pool)
+    if found is not None and searched is not None:
+        _take_searched(model.pool, found, searched)
     done = train(
         model,
         seen_by(prepared, target.adapters, prepared.corpus),
@@ -84,7 +85,7 @@ def seen_by(prepared: Prepared, adapters: Adaptation, corpus: Corpus) -> Corpus:
 
 
 def evaluate(
-    prepared: Prepared, fitted: Fitted, splits: Sequence[Corpus], trial: str, report: StageReport
+    prepared: Prepared, fitted: Fitted, splits: Sequence[Corpus], trial: str, report: StageReport, warn: Warn
 ) -> list[Predictions]:
     """What the model predicts on each task's split; `trial` is the trial's id.
 
@@ -94,7 +95,7 @@ def evaluate(
     for index, task in enumerate(prepared.tasks):
         corpus = seen_by(prepared, fitted.target.adapters, splits[index])
         rows, max_tokens = fitted.target.rows, prepared.plan.training.max_tokens
-        predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens))
+        predictions.append(predict(fitted.model, corpus, rows, task.metric, max_tokens, warn))
         report("evaluate", index + 1, len(prepared.tasks), None)
     if not all(entry.finite for entry in predictions):
         raise TrialError(
@@ -103,28 +104,48 @@ def evaluate(
     return predictions
 
 
-def hardened_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
+def hardened_scores(
+    prepared: Prepared, found: Found | None, splits: Sequence[Corpus], warn: Warn
+) -> list[float] | None:
     """Scores of the searched model cut down to its structure, before any fit: the discretisation gap's hard side."""
     if found is None or found.model is None:
         return None
     pool = AdapterPool(found.structure.candidates, prepared.space.kinds, 0)
-    pool.copy_from(found.model.pool)
+    _take_searched(pool, found, found.model)
     heads = _heads_of(found.model, prepared)
     model = AdaptedModel(prepared.backbone, pool, heads, prepared.plan.training.pooling).to(prepared.backbone.device)
-    return _gap_scores(prepared, model, found.structure.gates().to(prepared.backbone.device), splits)
+    return _gap_scores(prepared, model, found.structure.gates().to(prepared.backbone.device), splits, warn)
 
 
-def soft_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus]) -> list[float] | None:
+def soft_scores(prepared: Prepared, found: Found | None, splits: Sequence[Corpus], warn: Warn) -> list[float] | None:
     """Scores of the searched model under the gates it ended with: the discretisation gap's soft side."""
     if found is None or found.model is None or found.soft is None:
         return None
-    return _gap_scores(prepared, found.model, found.soft, splits)
+    return _gap_scores(prepared, found.model, found.soft, splits, warn)
 
 
-def _gap_scores(prepared: Prepared, model: AdaptedModel, gates: Tensor, splits: Sequence[Corpus]) -> list[float]:
+@torch.no_grad()
+def _take_searched(pool: AdapterPool, found: Found, searched: AdaptedModel) -> None:
+    """The weights of the search, in a pool of its structure's candidates.
+
+    A weight that was trained under a soft gate is worth its product with it: the gate is folded in, that of the task
+    which opened the candidate widest among those that use it. What is over a path's share is the gate's.
+    """
+    pool.copy_from(searched.pool)
+    if found.soft is None or not found.under_soft:
+        return
+    place = {candidate.id: index for index, candidate in enumerate(searched.pool.candidates)}
+    soft = found.soft.cpu()[:, [place[candidate.id] for candidate in pool.candidates]]
+    rows = found.structure.gates()
+    pool.fold_gates(torch.where(rows > 0, soft / rows.clamp_min(1e-12), 0.0).amax(0))
+
+
+def _gap_scores(
+    prepared: Prepared, model: AdaptedModel, gates: Tensor, splits: Sequence[Corpus], warn: Warn
+) -> list[float]:
     """The model's score under `gates` on each task's split, over at most GAP_ROWS rows spread evenly over it."""
     return [
-        predict(model, corpus.at_most(GAP_ROWS), gates, task.metric, prepared.plan.training.max_tokens).score
+        predict(model, corpus.at_most(GAP_ROWS), gates, task.metric, prepared.plan.training.max_tokens, warn).score
         for task, corpus in zip(prepared.tasks, splits, strict=True)
     ]
 

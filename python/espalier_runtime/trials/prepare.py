@@ -177,7 +177,8 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
             names = [task.name for task in tasks]
             adopt(method, backbone.sites, space, limits, names, str(method.name or method.method))
         if isinstance(method, contract.TamsMethod) and method.controller is not None:
-            ids = [candidate.id for candidate in space.candidates]
+            asked = space.within(space.of_last(method.layers, backbone.layers))
+            ids = [candidate.id for candidate in asked.candidates]
             read_controller(Path(method.controller), ids, backbone.fingerprint, str(method.name or method.method))
     warnings = [text for task in tasks for text in task.warnings]
     warnings += [

@@ -116,7 +116,8 @@ def write_trial(
         write_json(directory.structure, structure.model_dump(by_alias=True))
         native.save(directory.adapter, _card(prepared, structure), fitted.model)
         if isinstance(found.controller, Controller):
-            ids = [candidate.id for candidate in prepared.space.candidates]
+            assert found.searched is not None
+            ids = [candidate.id for candidate in found.searched]
             write_controller(found.controller, ids, prepared.backbone.fingerprint, directory.controller)
         if found.race is not None:
             write_json(directory.race, found.race.model_dump(by_alias=True))

@@ -69,8 +69,8 @@ def run_trial(
             fitted = fit_target(prepared, found, target, method, trial.seed, held_out, logged, checkpoint.of("fit"))
         fit = time.perf_counter()
         splits = prepared.evaluation.open(trial.id)
-        fitted.predictions = evaluate(prepared, fitted, splits, trial.id, logged)
-        before = BeforeFit(soft_scores(prepared, found, splits), hardened_scores(prepared, found, splits))
+        fitted.predictions = evaluate(prepared, fitted, splits, trial.id, logged, warn)
+        before = BeforeFit(soft_scores(prepared, found, splits, warn), hardened_scores(prepared, found, splits, warn))
         evaluated = time.perf_counter()
     finally:
         # Also of a search that failed: what its gates did is how one finds out why.

@@ -104,3 +104,15 @@ def test_another_kind_of_equal_form_at_a_site_adds_no_product(slots: list[str], 
     one = products(slots, kinds[:1])
     assert products(slots, kinds[:2]) == one
     assert products(slots, kinds) == one
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_under_autocast_shut_gates_leave_states_of_a_higher_precision_as_they_are(count: int) -> None:
+    adapters = [adapter.float() for adapter in residuals("mlp", OF_BLOCKS[:count])]
+    for adapter in adapters:
+        adapter.gates = torch.zeros(2, 1, 3)
+    x, h = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    run = adapters[0] if count == 1 else FusedGroup(adapters)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(run(x, h), h)
+        assert run(x, h.bfloat16()).dtype == torch.bfloat16

@@ -239,6 +239,51 @@ def test_a_shut_gate_is_as_if_the_candidate_were_not_there(family: str, spec: co
     assert torch.equal(opened, plain)
 
 
+def test_gates_that_are_shut_or_half_open_get_their_slope(some_family: str, spec: contract.Space) -> None:
+    """dL/dz, summed over gates that all open together, against differences of L."""
+    backbone, space, pool = make(some_family, spec)
+    randomise(pool)
+    ids, _ = inputs()
+    weights = torch.randn(*ids.shape, backbone.hidden, generator=torch.Generator().manual_seed(5)).double()
+    with in_double(backbone.model, pool), pool.attached(backbone.model):
+
+        def loss(z: torch.Tensor) -> torch.Tensor:
+            pool.use(z.expand(3, len(space.candidates)))
+            return (states(backbone) * weights).sum()
+
+        for at in (0.0, 0.5):
+            z = torch.tensor(at, dtype=torch.float64, requires_grad=True)
+            loss(z).backward()
+            assert z.grad is not None
+            with torch.no_grad():
+                # Some families compute norms in float32 whatever they are given, so that the step cannot be tiny.
+                first, second = (loss(z + step) for step in (1e-4, 2e-4))
+                # Nothing is below a shut gate.
+                slope = (4 * first - second - 3 * loss(z)) / 2e-4 if at == 0 else (first - loss(z - 1e-4)) / 2e-4
+            # Random adapters bend the loss much, and a ReLU breaks it: a term that is missing is still far more.
+            torch.testing.assert_close(z.grad, slope, rtol=0.05, atol=0.5)
+
+
+def test_gates_fold_into_the_weights_where_weights_can_take_them(some_family: str, spec: contract.Space) -> None:
+    backbone, space, pool = make(some_family, spec)
+    randomise(pool)
+    gates = torch.rand(len(space.candidates), generator=torch.Generator().manual_seed(3))
+    # Whole where no weights can.
+    for index in range(len(space.candidates)):
+        group, units = copy.deepcopy(pool).units(index)
+        if not group.fold_gates(units, gates[index].expand(len(units))):
+            gates[index] = 1.0
+    folded = copy.deepcopy(pool)
+    with torch.no_grad(), in_double(backbone.model, pool, folded):
+        folded.fold_gates(gates)
+        with pool.attached(backbone.model):
+            pool.use(gates.expand(3, -1))
+            wanted = states(backbone)
+        with folded.attached(backbone.model):
+            found = states(backbone)
+    torch.testing.assert_close(found, wanted, atol=1e-9, rtol=1e-9)
+
+
 def test_each_row_of_a_mixed_batch_runs_under_its_own_gates(some_family: str, spec: contract.Space) -> None:
     backbone, space, pool = make(some_family, spec)
     randomise(pool)

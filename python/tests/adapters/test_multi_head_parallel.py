@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from places import filled, layer
 from torch.nn import functional
@@ -28,3 +30,11 @@ def test_each_heads_output_gets_its_own_adapter_of_its_own_slice() -> None:
 
 def test_r_units_cost_as_much_as_a_prefix_of_r_tokens() -> None:
     assert multi_head_parallel(SPEC).parameters(layer()["attention.output"], 3) == 2 * 3 * 8
+
+
+def test_needs_an_input_that_the_heads_share_out_evenly() -> None:
+    sites = layer()
+    kind = multi_head_parallel(SPEC)
+    assert kind.applies(["attention.output"], sites["attention.output"])
+    three = replace(sites["attention.output"], heads=3)
+    assert not kind.applies(["attention.output"], three)

@@ -63,3 +63,25 @@ def test_a_prefix_and_a_prompt_mix_the_frozen_attention_with_its_tuner(form: str
     whole = torch.cat([own_keys.expand(2, -1, -1), keys], 1), torch.cat([own_values.expand(2, -1, -1), values], 1)
     wanted = torch.nn.functional.scaled_dot_product_attention(x, *whole, scale=1.0)
     torch.testing.assert_close((1 - share) * frozen + share * tuned, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_under_softmax_gates_scale_what_is_attended_to_and_a_shut_one_has_no_share() -> None:
+    adapter = filled(u_tuning(kind("softmax")).build(layer()["attention"], [(0, 4)], 0))
+    entry, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
+    whole = run(adapter, entry, entry, h) - h
+    adapter.gates = torch.full((2, 1, 4), 0.3)
+    torch.testing.assert_close(run(adapter, entry, entry, h) - h, 0.3 * whole)
+    # As many gates as units: all shut but one, whose value alone is attended to.
+    adapter.gates = torch.tensor([0.0, 0.4, 0.0, 0.0]).expand(2, 1, 4)
+    torch.testing.assert_close(run(adapter, entry, entry, h) - h, 0.4 * adapter.up[:, 1].expand(2, 3, 8))
+
+
+def test_under_softmax_gates_that_are_all_shut_get_the_gradient_of_opening_together() -> None:
+    adapter = filled(u_tuning(kind("softmax")).build(layer()["attention"], [(0, 4)], 0))
+    entry, h = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
+    whole = run(adapter, entry, entry, h) - h
+    z = torch.zeros(2, 1, 4, requires_grad=True)
+    adapter.gates = z
+    run(adapter, entry, entry, h).sum().backward()
+    assert z.grad is not None
+    torch.testing.assert_close(z.grad.sum(), whole.sum())

@@ -104,3 +104,18 @@ def test_a_probe_of_a_head_that_mixes_layers_is_fitted_on_their_mean() -> None:
     mixing.start_from_probe(states, labels, "classification")
     plain.start_from_probe(states.mean(1), labels, "classification")
     torch.testing.assert_close(mixing.linear.weight, plain.linear.weight, rtol=1e-4, atol=1e-5)
+
+
+def test_a_probe_of_rows_that_lack_classes_knows_the_others_and_holds_these_unlikely() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.tensor([1, 3] * 20)
+    features = torch.nn.functional.one_hot(labels, 6).float() + 0.1 * torch.randn(40, 6, generator=generator)
+    head = Head(6, 5)
+    head.start_from_probe(features, labels, "classification")
+    with torch.no_grad():
+        logits = head(features)
+    assert logits.argmax(1).tolist() == labels.tolist()
+    assert bool((logits.softmax(1)[:, [0, 2, 4]] < 1 / 20).all())
+    same = Head(6, 5)
+    same.start_from_probe(features[labels == 1], labels[labels == 1], "classification")
+    assert not same.linear.weight.any()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from problems import budgeted, paper, problem
 
@@ -8,6 +10,7 @@ from espalier_runtime.search.budgeted import search_budgeted
 from espalier_runtime.search.paper import search_paper
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.structure.structure import Structure
+from espalier_runtime.tasks.corpus import Batch
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -27,7 +30,7 @@ class Recorded:
 
 def once(given: SearchProblem, held_out: list[int]) -> tuple[AdaptedModel, Recorded, list[float]]:
     model, inner = given.model(), Recorded(len(given.space.candidates))
-    gates = BilevelGates(inner, model, given.corpus, held_out, given.training, given.seed)
+    gates = BilevelGates(inner, model, given.corpus, held_out, given.training, given.seed, print)
     done = given.train(model, gates, None, held_out)
     return model, inner, done.losses
 
@@ -74,3 +77,29 @@ def test_a_bilevel_search_keeps_the_budget_and_finds_the_same_again() -> None:
         first = found(method)
         assert first == found(method)
         assert 936 < first.union <= 1000
+
+
+def test_where_memory_runs_out_for_the_held_out_rows_their_parts_are_halved() -> None:
+    def gradients(tokens: int | None, max_tokens: int) -> tuple[list[torch.Tensor], list[str]]:
+        given = problem(maxSteps=2, batchSize=8, maxTokens=max_tokens)
+        held_out = given.held_out(0.25)
+        model, inner = given.model(), Recorded(len(given.space.candidates))
+        within = model.losses
+
+        def limited(batch: Batch, gates: torch.Tensor | None) -> torch.Tensor:
+            if tokens is not None and batch.inputs.input_ids.numel() > tokens:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return within(batch, gates)
+
+        model.losses = limited  # type: ignore[method-assign]
+        warnings: list[str] = []
+        gates = BilevelGates(inner, model, given.corpus, held_out, given.training, given.seed, warnings.append)
+        given = replace(given, warn=warnings.append)
+        given.train(model, gates, None, held_out)
+        return inner.gradients, warnings
+
+    (wanted, none), (found, warnings) = gradients(None, 30), gradients(30, 4096)
+    assert none == []
+    assert all("memory ran out" in warning for warning in warnings)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)

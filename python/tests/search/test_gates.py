@@ -223,3 +223,12 @@ def test_fixed_rows_that_are_all_open_need_no_gates() -> None:
     some = FixedGates(torch.tensor([[True, False]])).open(0, 1)
     assert some is not None
     assert some.tolist() == [[1.0, 0.0]]
+
+
+def test_importances_that_are_all_small_are_not_taken_for_shut_gates() -> None:
+    given = problem(tasks=1)
+    gates = ImportanceGates(1, given.space, 640, importance())
+    gates.open(0, 1)
+    gates.learn(torch.ones(1, len(given.space.candidates)))
+    gates.history.values = [torch.full((1, 5000), 1 / 5000)]
+    gates.history.check("importance")

@@ -201,3 +201,10 @@ def test_a_race_that_was_stopped_ends_as_the_whole_one(
     again = run(stopping(10**9), race())
     assert again.race == whole.race
     assert again.structure == whole.structure
+
+
+def test_a_race_whose_every_fit_diverges_has_no_winner() -> None:
+    given = long_problem(learningRate=1.0, gradientClip=1e30)
+    with pytest.raises(TrialError, match="race: no entrant of round 1 ended with a finite loss") as caught:
+        run(given, race(rateFactors=[1e30, 1e31]))
+    assert "rateFactors" in str(caught.value.mend)

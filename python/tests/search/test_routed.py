@@ -146,3 +146,11 @@ def test_neither_another_task_nor_another_path_adds_a_product_to_a_mixed_step() 
     assert first > 18 * 2  # two products a site, forward alone
     assert products(tasks=4, count=1) == first
     assert products(tasks=4, count=3) == first
+
+
+def test_the_count_of_open_gates_is_of_the_gates_not_of_their_paths_shares() -> None:
+    """With sparsity 0 and a rate of nearly nothing all gates stay at one half and a little, a path at a third."""
+    given = problem(space=paths(3, slots=["mlp.up"], ranks=[4]))
+    spec = paper(sparsity=0.0)
+    found = search_paper(replace(given, start=torch.full((2, len(given.space.candidates)), 4.0)), spec, "paper")
+    assert found.gates_above_half == len(given.space.candidates)

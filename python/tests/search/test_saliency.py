@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from problems import problem
@@ -7,6 +9,7 @@ from problems import problem
 from espalier_runtime import contract
 from espalier_runtime.search.methods import find_structure
 from espalier_runtime.search.saliency import _probe_gradients, candidate_values, search_saliency
+from espalier_runtime.tasks.corpus import Batch
 
 
 def saliency(batches: int = 2) -> contract.SaliencyMethod:
@@ -65,3 +68,24 @@ def test_a_search_of_the_last_layers_adapts_no_other_and_fills_the_budget_there(
     found = find_structure(given, saliency().model_copy(update={"layers": 1}), 0)
     assert {candidate.site.layer for candidate in found.structure.candidates} == {2}
     assert given.budget - 80 < found.structure.union <= given.budget
+
+
+def test_no_more_tokens_than_allowed_go_through_at_once_and_the_scores_stay() -> None:
+    def searched(max_tokens: int) -> tuple[torch.Tensor, int]:
+        given = problem(tasks=1, maxTokens=max_tokens)
+        most = 0
+        batch = given.corpus.batch
+
+        def seen(rows: Sequence[int]) -> Batch:
+            nonlocal most
+            most = max(most, given.corpus.tokens(rows))
+            return batch(rows)
+
+        given.corpus.batch = seen  # type: ignore[method-assign]
+        gradients, norms, _ = _probe_gradients(given, saliency(2), 0)
+        return candidate_values(given, gradients, norms), most
+
+    whole, _ = searched(4096)
+    parts, most = searched(20)
+    assert most <= 20
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-9)

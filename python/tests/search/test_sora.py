@@ -94,3 +94,13 @@ def test_a_search_that_was_stopped_goes_on_from_its_state() -> None:
         second.learn(gradients[step])
     assert torch.equal(second.open(10, 10), whole.open(10, 10))
     assert torch.equal(second.scores(), whole.scores())
+
+
+def test_while_no_gate_differs_from_another_none_is_shut() -> None:
+    """W_up starts at zero, and with it every gate's gradient: shut, no gate and no W_up would ever move again."""
+    gates = ProximalGates(2, torch.full((5,), 10.0), 10, sora(warmup=0.0, budgetReached=0.0))
+    gates.open(0, 10)
+    gates.learn(torch.zeros(2, 5))
+    assert torch.equal(gates.open(1, 10), torch.ones(2, 5))
+    gates.learn(torch.tensor([[0.0, -1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]))
+    assert gates.spent() == 10

@@ -12,6 +12,7 @@ from problems import corpus, problem
 from espalier_runtime import contract
 from espalier_runtime.errors import InputError
 from espalier_runtime.search.controller import Controller, embeddings, write_controller
+from espalier_runtime.search.methods import find_structure
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.search.tams import search_tams
 
@@ -105,3 +106,18 @@ def test_a_controller_that_does_not_fit_is_refused_with_what_mends_it(tmp_path: 
     write_controller(controller, ids, "other", tmp_path / "controller.safetensors")
     with pytest.raises(InputError, match="other weights than this backbone's"):
         search_tams(given, tams(controller=str(tmp_path)), "tams")
+
+
+def test_a_controller_of_the_last_layers_speaks_of_their_candidates(tmp_path: Path) -> None:
+    given = problem(budget=500)
+    found = find_structure(given, tams(layers=1), 0)
+    assert isinstance(found.controller, Controller)
+    assert found.searched is not None
+    assert {candidate.site.layer for candidate in found.searched} == {2}
+    assert found.controller().shape == (2, len(found.searched))
+    ids = [candidate.id for candidate in found.searched]
+    write_controller(found.controller, ids, given.backbone.fingerprint, tmp_path / "controller.safetensors")
+    again = find_structure(problem(budget=500), tams(layers=1, controller=str(tmp_path)), 0)
+    assert {candidate.site.layer for candidate in again.structure.candidates} == {2}
+    with pytest.raises(InputError, match="knows nothing of"):
+        find_structure(problem(budget=500), tams(controller=str(tmp_path)), 0)

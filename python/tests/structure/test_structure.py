@@ -80,3 +80,20 @@ def test_a_structure_of_a_larger_backbone_is_refused() -> None:
     record = to_record(harden(torch.ones(1, 8), space, allowed(128), ["a"], "m"), backbone, space)
     with pytest.raises(InputError, match='no site "layers.1.attention.query"'):
         from_record(record, [site for site in backbone.sites if site.layer == 0], space.kinds)
+
+
+def test_units_that_stand_for_a_share_of_a_site_are_refused_where_the_shares_are_others() -> None:
+    def grasps(groups: list[int]) -> Space:
+        kinds = [{"kind": "grasp", "groups": groups}]
+        spec = contract.Space.model_validate({"slots": ["mlp"], "layers": None, "kinds": kinds})
+        return build_space(spec, backbone.sites)
+
+    backbone = tiny("bert")
+    four = grasps([4])
+    limits = limits_of(contract.Budget(parameters=20), four, 20_000, None)
+    found = harden(torch.ones(1, len(four.candidates)), four, limits, ["task"], "m")
+    record = to_record(found, backbone, four)
+    assert from_record(record, backbone.sites, grasps([2, 4]).kinds).candidates[0].size == 4
+    with pytest.raises(InputError, match=r"units of 4 at most, those of this space are of 16") as caught:
+        from_record(record, backbone.sites, grasps([4, 16]).kinds)
+    assert "up to 4" in str(caught.value.mend)

@@ -9,8 +9,10 @@ from problems import problem
 from espalier_runtime.errors import TrialError
 from espalier_runtime.structure.gates import FixedGates
 from espalier_runtime.tasks.corpus import Batch
+from espalier_runtime.training.evaluate import predict
 from espalier_runtime.training.loop import train
 from espalier_runtime.training.memory import memory_named, ran_out_of_memory
+from espalier_runtime.training.model import AdaptedModel
 
 
 def losses(tokens: int | None, warned: Callable[[str], None] = print, max_tokens: int = 4096) -> list[float]:
@@ -67,3 +69,28 @@ def test_other_errors_are_not_mistaken_for_it() -> None:
     assert ran_out_of_memory(MemoryError())
     assert ran_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"))
     assert not ran_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+def test_an_evaluation_that_does_not_fit_goes_on_in_smaller_parts() -> None:
+    given = problem(tasks=1)
+    model = given.model()
+    wanted = predict(model, given.corpus, None, "accuracy", 4096).outputs
+    within, warnings = model.alone, list[str]()
+
+    def alone(task: int, gates: torch.Tensor | None) -> tuple[AdaptedModel, torch.Tensor | None]:
+        one, own = within(task, gates)
+        outputs = one.outputs
+
+        def limited(batch: Batch, gates: torch.Tensor | None) -> torch.Tensor:
+            if batch.inputs.input_ids.numel() > 40:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return outputs(batch, gates)
+
+        one.outputs = limited  # type: ignore[method-assign]
+        return one, own
+
+    model.alone = alone  # type: ignore[method-assign]
+    found = predict(model, given.corpus, None, "accuracy", 4096, warnings.append).outputs
+    assert found == pytest.approx(wanted, abs=1e-5)
+    assert 1 <= len(warnings) <= 4
+    assert "memory ran out" in warnings[0]

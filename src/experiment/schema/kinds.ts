@@ -70,7 +70,7 @@ export const UnfoldedKindSchema = z
     sizes: sizes([8, 16, 32]).describe("atoms a site may have; each step to the next is one candidate"),
     iterations: z.int().min(1).max(16).default(3).describe("K, steps of soft thresholding"),
     step: z.number().positive().default(1).describe("eta, the step's length"),
-    threshold: z.number().min(0).default(0.01).describe("what the learned thresholds start at"),
+    threshold: z.number().positive().default(0.01).describe("what the learned thresholds start at"),
     scale: scale(1),
   })
   .meta({ id: "UnfoldedKind" });

@@ -10,6 +10,7 @@ import { raceTable } from "./race-table.js";
 import { resultsLegend, resultsTable } from "./results-table.js";
 import { drawStructure } from "./structure-drawing.js";
 import { evidenceTables } from "./tables/evidence.js";
+import { wrap } from "./wrap.js";
 
 /** Columns that would not fit: the verdict stands in the results, p before correction in the record. */
 const tooWide = ["verdict", "p"];
@@ -48,9 +49,4 @@ export function runReport({ record, structure, layerShares, failures, race, repo
 
 function paragraph(lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [lines.map(wrap).join("\n")];
-}
-
-/** Lines of at most 80 columns, broken between words. */
-function wrap(text: string): string {
-  return text.replace(/(.{1,80})(?:\s+|$)/g, "$1\n").trimEnd();
 }

@@ -5,7 +5,7 @@ import { short } from "./numbers.js";
 import type { Paint } from "./paint.js";
 import { type Column, columnsOf, layerGrid } from "./structure-drawing.js";
 
-/** At most 80 columns wide, for up to ten slots. */
+/** At most 80 columns wide. */
 export function drawComparison(a: Structure, b: Structure, comparison: StructureComparison, paint: Paint): string {
   const title = `${paint.bold("structures")}  a: ${a.method}, ${short(a.parameters.union)} parameters; b: ${b.method}, ${short(b.parameters.union)}`;
   const tasks = Object.entries(comparison.tasks);
@@ -18,8 +18,12 @@ export function drawComparison(a: Structure, b: Structure, comparison: Structure
     return [title, overlaps.join("\n"), "every layer and slot has the same size"].join("\n\n");
   const grid = [
     paint.dim("a number is the rank or width of b less that of a, = is the same, . is none"),
-    layerGrid(Math.max(a.backbone.layers, b.backbone.layers), columns(a, b), paint, (layer, column) =>
-      cell(a, b, layer, column, paint),
+    layerGrid(
+      Math.max(a.backbone.layers, b.backbone.layers),
+      columns(a, b),
+      paint,
+      (layer, column) => cell(a, b, layer, column, paint),
+      "no change of",
     ),
   ];
   return [title, overlaps.join("\n"), grid.join("\n")].join("\n\n");
@@ -42,6 +46,8 @@ function cell(a: Structure, b: Structure, layer: number, { slot, kind }: Column,
       .filter((candidate) => candidate.layer === layer && candidate.slot === slot && candidate.kind === kind)
       .reduce((sum, candidate) => sum + candidate.size, 0),
   ) as [number, number];
-  if (ofA === ofB) return { text: ofA === 0 ? "." : "=", paint: paint.dim };
-  return ofB > ofA ? { text: `+${ofB - ofA}`, paint: paint.good } : { text: String(ofB - ofA), paint: paint.bad };
+  if (ofA === ofB) return { text: ofA === 0 ? "." : "=", paint: paint.dim, tells: false };
+  const moved =
+    ofB > ofA ? { text: `+${ofB - ofA}`, paint: paint.good } : { text: String(ofB - ofA), paint: paint.bad };
+  return { ...moved, tells: true };
 }

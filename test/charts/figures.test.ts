@@ -28,6 +28,24 @@ const noise = ["budgeted", "uniform"].flatMap((method, index) =>
   }),
 );
 
+/** Five kinds at six slots of two layers, and a sixth of which nothing is used. */
+const manyKinds = ["lora", "tarp", "grasp", "dualLora", "bitfit", "generated"].flatMap((kind, ofKind) =>
+  ["attention.query", "attention.key", "attention.value", "attention.output", "mlp.up", "mlp.down"].flatMap(
+    (slot, at) =>
+      [0, 1].map((layer) => {
+        const size = kind === "generated" ? 0 : 1 + ((ofKind + at + layer) % 4);
+        return {
+          layer,
+          slot,
+          kind,
+          strength: size / 4,
+          text: size === 0 ? "" : String(size),
+          title: `${kind} ${slot}`,
+        };
+      }),
+  ),
+);
+
 /** Every figure with the data of a run, and with nothing. */
 const figures: Record<string, { drawn: (options: FigureOptions) => SVGSVGElement; empty: typeof structureMap }> = {
   "structure-map": {
@@ -36,6 +54,10 @@ const figures: Record<string, { drawn: (options: FigureOptions) => SVGSVGElement
   },
   "structure-map-of-gates": {
     drawn: (options) => structureMap(gateCells(gates, 5, { task: "qnli" }), options),
+    empty: (_, options) => structureMap([], options),
+  },
+  "structure-map-of-many-kinds": {
+    drawn: (options) => structureMap(manyKinds, options),
     empty: (_, options) => structureMap([], options),
   },
   "layer-shares": {
@@ -104,6 +126,15 @@ describe.each(Object.entries(figures))("%s", (name, { drawn, empty }) => {
   test("says that there is nothing where there is nothing", () => {
     expect(empty([], { document }).querySelector("text")?.textContent).toMatch(/\.$/);
   });
+});
+
+test("columns beyond one row stand in several, each with its number and its own label; unused ones are left out", () => {
+  const svg = structureMap(manyKinds, { document, width: 480 });
+  const texts = [...svg.querySelectorAll("text")].map((text) => text.textContent);
+  expect(texts.filter((text) => text === "query tarp")).toHaveLength(1);
+  expect(texts.filter((text) => /^[1-4]$/.test(text))).toHaveLength(60 + 2);
+  expect(svg.textContent).not.toContain("generated");
+  expect(svg.getAttribute("aria-description")).toContain("6 columns of which nothing is used are left out");
 });
 
 test("a theme is the page's, or the one that is asked for", () => {

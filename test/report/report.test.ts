@@ -5,7 +5,7 @@ import { duration, percent, points, short } from "../../src/report/numbers.js";
 import { paintFor, plain } from "../../src/report/paint.js";
 import { resultsLegend, resultsTable } from "../../src/report/results-table.js";
 import { runReport } from "../../src/report/run-report.js";
-import { drawStructure } from "../../src/report/structure-drawing.js";
+import { drawStructure, layerGrid } from "../../src/report/structure-drawing.js";
 import { resultTables } from "../../src/report/tables/results.js";
 import { syntheticRun } from "../fixtures/synthetic-run.js";
 
@@ -158,8 +158,8 @@ const structure: Structure = {
 function candidate(
   site: string,
   layer: number,
-  slot: "attention.query" | "mlp",
-  kind: "lora" | "bottleneck",
+  slot: Structure["candidates"][number]["slot"],
+  kind: Structure["candidates"][number]["kind"],
   start: number,
   size: number,
   tasks: string[],
@@ -178,10 +178,7 @@ test("a structure is drawn as layers by slots, for all tasks and for each", () =
       "    1       3     16",
       "    0       .       ",
       "",
-      "only what snips uses, 13.8k parameters",
-      "layer   query    mlp",
-      "    1       3     16",
-      "    0       .       ",
+      "snips uses all of it, 13.8k parameters",
       "",
       "only what qnli uses, 1.5k parameters",
       "layer   query    mlp",
@@ -189,6 +186,67 @@ test("a structure is drawn as layers by slots, for all tasks and for each", () =
       "    0       .       ",
     ].join("\n"),
   );
+});
+
+test("kinds that share slots are drawn one after the other, each where it is, within 80 columns", () => {
+  const slots = [
+    "attention.query",
+    "attention.key",
+    "attention.value",
+    "attention.output",
+    "mlp.up",
+    "mlp.down",
+  ] as const;
+  const kinds = ["lora", "tarp", "grasp", "dualLora", "bitfit"];
+  const sites = slots.flatMap((slot) =>
+    kinds.flatMap((kind) => [0, 1].map((at) => [`layers.${at}.${slot}/${kind}`, 8])),
+  );
+  const text = drawStructure(
+    {
+      ...structure,
+      tasks: ["snips"],
+      backbone: {
+        ...structure.backbone,
+        slots: [...slots],
+        sites: Object.fromEntries(sites) as Record<string, number>,
+      },
+      candidates: [
+        candidate("layers.1.attention.query", 1, "attention.query", "lora", 0, 4, ["snips"]),
+        candidate("layers.0.mlp.down", 0, "mlp.down", "tarp", 0, 2, ["snips"]),
+        candidate("layers.1.mlp.down", 1, "mlp.down", "tarp", 0, 1, ["snips"]),
+        candidate("layers.1.mlp.up", 1, "mlp.up", "tarp", 0, 1, ["snips"]),
+      ],
+    },
+    plain,
+  );
+  expect(text.split("\n\n")[1]).toBe(
+    [
+      "snips, 13.8k parameters",
+      "lora",
+      "layer   query",
+      "    1       4",
+      "tarp",
+      "layer      up   down",
+      "    1       1      1",
+      "    0       .      2",
+      "nothing of grasp, dualLora, bitfit",
+    ].join("\n"),
+  );
+});
+
+test("columns beyond 80 go on below", () => {
+  const slots = [
+    "attention.query",
+    "attention.key",
+    "attention.value",
+    "attention.output",
+    "mlp.up",
+    "mlp.down",
+  ] as const;
+  const columns = [...slots, ...slots].map((slot, at) => ({ slot, kind: "lora", title: `${at} of many` }));
+  const text = layerGrid(1, columns, plain, () => ({ text: "8", paint: plain.good, tells: true }));
+  expect(text.split("\n").map((line) => line.match(/of many|8/g)?.length)).toEqual([6, 6, 6, 6]);
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
 });
 
 test("numbers read as people read them", () => {
@@ -228,7 +286,7 @@ test("paths are drawn as letters, and a task's mix of them as shares", () => {
   const parts = drawStructure(routed, plain).split("\n\n");
   expect(parts[0]).toContain(". is none; a, b, ... are a site's paths");
   expect(parts[1]).toContain("    1   2a+1b      .");
-  expect(parts[2]).toContain("    1   2a+1b      .");
+  expect(parts[2]).toContain("snips uses all of it");
   expect(parts[2]).toContain("\nlayers.1.attention.query mixes 0.70 a + 0.30 b");
   expect(parts[3]).toContain("    1      1b      .");
   expect(parts[3]).not.toContain("mixes");

@@ -2433,7 +2433,10 @@ class GateTable(BaseModel):
         ),
     ]
     value: Annotated[
-        float, Field(description="the gate's probability, or the candidate's score")
+        float,
+        Field(
+            description="how far the gate is open: its probability, or 0 or 1 where it is shut or open"
+        ),
     ]
     parameters: Annotated[
         int | None,

@@ -122,7 +122,7 @@ export const GateTableSchema = z
     step: z.int().describe("step of the search, from 0"),
     task: z.string().describe("the task's name"),
     candidate: z.string().describe("site, kind and chunk, such as layers.3.attention.query/lora[4:8]"),
-    value: z.number().describe("the gate's probability, or the candidate's score"),
+    value: z.number().describe("how far the gate is open: its probability, or 0 or 1 where it is shut or open"),
     parameters: z.int().nullable().describe("what the candidate costs; null in runs that did not record it"),
   })
   .meta({ id: "GateTable" });

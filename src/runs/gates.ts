@@ -17,7 +17,7 @@ export interface GateCandidate {
   parameters: number | null;
 }
 
-/** The probabilities, or scores, of every candidate at some steps of a search. */
+/** How far every candidate was open at some steps of a search: its probability, or 0 or 1. */
 export interface Gates {
   steps: number[];
   tasks: string[];

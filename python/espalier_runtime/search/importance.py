@@ -36,12 +36,10 @@ class ImportanceGates:
         spec: contract.ImportanceMethod,
         device: torch.device | None = None,
     ) -> None:
-        # Scores are shares of a sum, and may all be small.
-        self.history = GateHistory(shut_below=0.0)
+        self.history = GateHistory(hard=True)
         self._space, self._budget, self._spec, self._device = space, budget, spec, device
         self._sensitivity = torch.zeros(tasks, len(space.candidates))
         self._uncertainty = torch.zeros(tasks, len(space.candidates))
-        self._step, self._steps = 0, 1
 
     def scores(self) -> Tensor:
         """I * U (tasks, candidates), each task's scores summing to one so that tasks can be compared."""
@@ -49,13 +47,13 @@ class ImportanceGates:
         return product / product.sum(1, keepdim=True).clamp_min(1e-30)
 
     def open(self, step: int, steps: int) -> Tensor:
-        self._step, self._steps = step, steps
         limit = budget_at(
             step, steps, self._space.parameters, self._budget, self._spec.budget_reached, self._spec.warmup
         )
         mask = torch.zeros_like(self._sensitivity)
         order = self.scores().amax(0).argsort(descending=True, stable=True).tolist()
         mask[:, Limits([Limit("parameters", Parameters(), limit)], self._space.candidates).fill(order)] = 1.0
+        self.history.record(step, steps, mask)
         return mask.to(self._device)
 
     def learn(self, gradient: Tensor) -> None:
@@ -64,9 +62,7 @@ class ImportanceGates:
         before = self.scores()
         self._sensitivity = decay * self._sensitivity + (1 - decay) * now
         self._uncertainty = decay * self._uncertainty + (1 - decay) * (now - self._sensitivity).abs()
-        scores = self.scores()
-        self.history.learned(gradient, before, scores)
-        self.history.record(self._step, self._steps, scores)
+        self.history.learned(gradient, before, self.scores())
 
     def state_dict(self) -> dict[str, Any]:
         return {

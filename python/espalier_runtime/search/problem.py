@@ -151,18 +151,18 @@ class SearchProblem:
 
 @dataclass
 class GateHistory:
-    """Snapshots of the candidates' probabilities or scores, and what is needed to notice that nothing was learned.
+    """Snapshots of how far gates are open, and what is needed to notice that nothing was learned.
 
+    A snapshot's values are probabilities, or of `hard` gates 0 and 1, which a budget may shut or open all together.
     `gradient`: the sum of all gates' gradients. `moved`: how far what is learned went, the largest change of each step
-    summed; probabilities change without it, where a budget or a temperature comes down. `shut_below`: a search whose
-    largest value ends below it has shut every gate.
+    summed; probabilities change without it, where a budget or a temperature comes down.
     """
 
     steps: list[int] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     gradient: float = 0.0
     moved: float = 0.0
-    shut_below: float = 1e-3
+    hard: bool = False
 
     def record(self, step: int, steps: int, values: Tensor) -> None:
         """Keeps `values` (tasks, candidates) if the step is one of the evenly spaced moments."""
@@ -195,15 +195,15 @@ class GateHistory:
                 f"{method}: the gates got no gradient in the whole search",
                 mend="Look for a head that is constant, labels that are all equal, or a learning rate of zero.",
             )
-        last = self.values[-1]
-        spread = float((last - last.mean()).abs().max())
         if self.moved < 1e-6:
             raise TrialError(
                 f"{method}: the gates never moved",
                 mend="Search longer, or raise the method's gateLearningRate.",
             )
-        is_shut = float(last.max()) < self.shut_below
-        if is_shut or (float(last.min()) > 1 - 1e-3 and spread < 1e-3):
+        last = self.values[-1]
+        spread = float((last - last.mean()).abs().max())
+        is_shut = float(last.max()) < 1e-3
+        if not self.hard and (is_shut or (float(last.min()) > 1 - 1e-3 and spread < 1e-3)):
             state = "shut" if is_shut else "open"
             raise TrialError(
                 f"{method}: every gate is {state} at the end of the search, so nothing distinguishes the candidates",

@@ -30,7 +30,7 @@ class ProximalGates:
 
     def __init__(self, tasks: int, costs: Tensor, budget: int, spec: contract.SoraMethod) -> None:
         """`costs` (candidates,) in parameters."""
-        self.history = GateHistory()
+        self.history = GateHistory(hard=True)
         self._costs, self._budget, self._spec = costs, budget, spec
         self._gates = torch.ones(tasks, len(costs), device=costs.device, requires_grad=True)
         self._last_open = torch.zeros(tasks, len(costs), dtype=torch.float64, device=costs.device)
@@ -55,7 +55,7 @@ class ProximalGates:
             # While W_up is zero all gates are alike, and whatever shuts one shuts all.
             if bool((tops != tops[0]).any()):
                 self._gates.copy_((self._gates - threshold(tops, self._costs, limit)).clamp_min(0))
-        self.history.record(self._step, steps, self.scores())
+        self.history.record(self._step, steps, (self._gates.detach() > 0).float())
 
     def scores(self) -> Tensor:
         """(tasks, candidates) between 0 and 1: above 1/2 by how far a gate is open, below by when it last was.

@@ -1,6 +1,6 @@
 """A trial's gates.parquet: what its gates were at each snapshot, rewritten while the search goes on.
 
-One row a step, task and candidate: `step`, `task`, `candidate`, `value` (its probability or score), `parameters`. A
+One row a step, task and candidate: `step`, `task`, `candidate`, `value` (its probability, or 0 or 1), `parameters`. A
 reader sees all snapshots up to the last write. The history itself lives in the search's checkpoint; this file only
 follows it, so that a search which is continued writes the file that it would have written uninterrupted.
 """

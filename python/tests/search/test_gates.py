@@ -225,10 +225,9 @@ def test_fixed_rows_that_are_all_open_need_no_gates() -> None:
     assert some.tolist() == [[1.0, 0.0]]
 
 
-def test_importances_that_are_all_small_are_not_taken_for_shut_gates() -> None:
-    given = problem(tasks=1)
-    gates = ImportanceGates(1, given.space, 640, importance())
-    gates.open(0, 1)
-    gates.learn(torch.ones(1, len(given.space.candidates)))
-    gates.history.values = [torch.full((1, 5000), 1 / 5000)]
-    gates.history.check("importance")
+def test_what_is_told_of_importances_gates_is_which_are_open_and_a_budget_may_open_all() -> None:
+    given = problem(tasks=1, budget=10**6)
+    found = search_importance(given, importance(), "importance")
+    assert found.history is not None
+    assert all(set(values.unique().tolist()) <= {0.0, 1.0} for values in found.history.values)
+    assert bool((found.history.values[-1] == 1).all())

@@ -105,10 +105,19 @@ def save_weights(folder: Path, model: AdaptedModel) -> None:
 
 
 def load_weights(folder: Path, model: AdaptedModel) -> None:
-    """Reads back into `model` what `save_weights` wrote of a model of the same form."""
+    """Reads back into `model` what `save_weights` wrote of a model of the same form.
+
+    Raises InputError where a weight is not finite.
+    """
     from safetensors.torch import load_file
 
     weights = load_file(folder / "adapter.safetensors")
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(
+                f"{folder}: adapter.safetensors holds numbers that are not finite, at {name}",
+                mend="Take another trial's adapter, or fit this one again: the file is not what a fit writes.",
+            )
     known = {name: value for name, value in model.adapters.state_dict().items() if not isinstance(value, Tensor)}
     model.adapters.load_state_dict(known | _part(weights, "adapters."))
     model.heads.load_state_dict(_part(weights, "heads."))

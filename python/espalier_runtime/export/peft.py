@@ -5,7 +5,6 @@ What a task uses beside them is left out, and told.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime.errors import InputError
+from espalier_runtime.export.base_model import base_model
 from espalier_runtime.export.head import what_it_reads, write_head
 from espalier_runtime.export.kinds import held_by_peft, kinds_of_task
 from espalier_runtime.export.native import LoadedAdapter
@@ -47,8 +47,9 @@ def peft_type(adapter: LoadedAdapter, task: str | None) -> str:
         )
     if len(set(kinds.values())) > 1:
         raise InputError(
-            f"export: the structure of {whose} holds {' and '.join(kinds)}, and a PEFT adapter is of one type",
-            mend="Export it with --to merged, which folds both into the weights, or with --to native or --to onnx.",
+            f"export: the structure of {whose} holds {', '.join(kinds)}, and a PEFT adapter is of one type",
+            mend="Export it with --to native or --to onnx, or where all of it merges, as espalier kinds says,"
+            " with --to merged.",
         )
     return next(iter(kinds.values()))
 
@@ -61,7 +62,7 @@ def peft_gates(adapter: LoadedAdapter, task: str | None) -> Tensor:
 
 
 def _readme(adapter: LoadedAdapter, task: str | None, name: str) -> str:
-    config = json.dumps(adapter.backbone.reference)
+    base = base_model(adapter.card.backbone, adapter.backbone.reference)
     writes = task is not None and adapter.task(task).kind == "generation"
     whose = "all tasks together" if task is None else f"the task {task}"
     head = (
@@ -88,14 +89,14 @@ load(".").predict(["a text"])
     title, learned = {"lora": ("LoRA", "places and ranks"), "ia3": ("(IA)^3", "places")}[name]
     return f"""# {title} adapter of {whose}
 
-A plain PEFT adapter whose {learned} Espalier learned. The base model is {config}.
+A plain PEFT adapter whose {learned} Espalier learned. The base model is "{base.name}".
 
 ```python
 from peft import PeftModel
 from transformers import {auto}
-
-model = PeftModel.from_pretrained({auto}.from_pretrained({config}), ".")
+{base.before}
+model = PeftModel.from_pretrained({auto}.from_pretrained({base.argument}), ".")
 ```
-
+{base.note}
 {head}
 """

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from espalier_runtime.adapters.vectors import Vectors
+from espalier_runtime.export.base_model import base_model
 from espalier_runtime.export.native import LoadedAdapter
 from espalier_runtime.export.peft_model import peft_model_of
 
@@ -27,7 +28,7 @@ def write_ia3(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     )
     config = IA3Config(
         task_type=model.task_type,
-        base_model_name_or_path=adapter.backbone.reference,
+        base_model_name_or_path=base_model(adapter.card.backbone, adapter.backbone.reference).name,
         inference_mode=True,
         target_modules=[*outputs, *inputs],
         feedforward_modules=list(inputs),

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from espalier_runtime.export.base_model import base_model
 from espalier_runtime.export.kinds import peft_name
 from espalier_runtime.export.native import LoadedAdapter
 from espalier_runtime.export.peft_model import BODY, PeftModelKind, peft_model_of
@@ -34,7 +35,8 @@ class SiteLora:
 
 def write_lora(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     """Writes PEFT's configuration and weights of the LoRA that `task`, or any task, uses."""
-    write_loras(adapter.backbone.reference, task_loras(adapter, task), folder, peft_model_of(adapter, task))
+    base = base_model(adapter.card.backbone, adapter.backbone.reference)
+    write_loras(base.name, task_loras(adapter, task), folder, peft_model_of(adapter, task))
 
 
 def write_loras(reference: str, sites: Sequence[SiteLora], folder: Path, model: PeftModelKind = BODY) -> None:

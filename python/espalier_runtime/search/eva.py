@@ -23,10 +23,11 @@ from espalier_runtime.adapters.attach import attached
 from espalier_runtime.adapters.base import Adapter
 from espalier_runtime.adapters.projections import ProjectionKind
 from espalier_runtime.backbone.sites import Site
-from espalier_runtime.errors import TrialError
+from espalier_runtime.errors import InputError
 from espalier_runtime.search.probes import Place, fill, per_parameter, split
 from espalier_runtime.search.problem import Found, SearchProblem
 from espalier_runtime.structure.pool import AdapterPool
+from espalier_runtime.structure.space import Space
 from espalier_runtime.training.model import AdaptedModel
 
 
@@ -60,15 +61,9 @@ class VarianceProbe(Adapter):
 def search_eva(problem: SearchProblem, spec: contract.EvaMethod, name: str) -> Found:
     """Scores every candidate for every task from `rows` rows of the task, then fills the budget.
 
-    Raises TrialError where the space has kinds of another form.
+    Raises InputError where the space has kinds of another form.
     """
-    _, others = split(problem)
-    if others:
-        raise TrialError(
-            f"{name}: {', '.join(sorted({candidate.kind for candidate in others}))} is not of the form"
-            " s W_up f(W_down v), whose directions can be scored",
-            mend="Leave it out of space.kinds, or use search.fisher or search.saliency, which score every kind.",
-        )
+    check_kinds(problem.space, name)
     values = []
     read = 0
     for task in range(len(problem.tasks)):
@@ -78,6 +73,18 @@ def search_eva(problem: SearchProblem, spec: contract.EvaMethod, name: str) -> F
     # A row that is only read costs half of one that is trained on.
     steps = math.ceil(read / problem.training.batch_size / 2)
     return fill(problem, torch.stack(values), name, steps, "what the sites read does not vary")
+
+
+def check_kinds(space: Space, name: str) -> None:
+    """Raises InputError where the space has kinds whose directions cannot be scored."""
+    kinds = dict.fromkeys(candidate.kind for candidate in space.candidates)
+    others = [kind for kind in kinds if not isinstance(space.kinds[kind], ProjectionKind)]
+    if others:
+        raise InputError(
+            f"{name}: only kinds of the form s W_up f(W_down v) have directions to be scored, and space.kinds has"
+            f" {', '.join(others)}",
+            mend="Leave these out, or use search.fisher or search.saliency, which score every kind.",
+        )
 
 
 def explained_variance(problem: SearchProblem, rows: list[int], task: int = 0) -> dict[Place, Tensor]:

@@ -6,8 +6,9 @@ import dataclasses
 import random
 
 from espalier_runtime.backbone.sites import Site
-from espalier_runtime.errors import TrialError
+from espalier_runtime.errors import InputError, TrialError
 from espalier_runtime.search.problem import Found, SearchProblem
+from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Candidate, Space
 from espalier_runtime.structure.structure import Structure, shared_by_all
 
@@ -17,7 +18,7 @@ def uniform(problem: SearchProblem, kind: str | None, name: str) -> Found:
 
     Where a round does not fit whole, cheaper sites come first, then higher layers. Where the budget does not reach all
     layers, the depth is taken at which the most sites carry adapters, and of these the most parameters. Raises
-    TrialError where no chunk of the kind fits.
+    InputError where no chunk of the kind fits.
     """
     return _even(problem, kind, name, lowest_layer=0)
 
@@ -77,7 +78,19 @@ def nothing(problem: SearchProblem, name: str) -> Found:
     return _chosen(problem, [], name)
 
 
+def check_fits(space: Space, limits: Limits, kind: str | None, name: str) -> None:
+    """Raises InputError where no candidate of the kind keeps the limits; None: of the space's first kind."""
+    wanted = kind or next(iter(space.kinds))
+    if not any(wanted in (c.kind, "all") and limits.fill([index]) for index, c in enumerate(space.candidates)):
+        what = "candidate" if wanted == "all" else wanted
+        raise InputError(
+            f"{name}: no {what} fits the budget, so that nothing would be adapted",
+            mend="Raise the budget, give the kind a smaller size, or name another kind.",
+        )
+
+
 def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int) -> Found:
+    check_fits(problem.space, problem.limits, kind, name)
     wanted = kind or next(iter(problem.space.kinds))
     candidates = problem.space.candidates
 
@@ -91,10 +104,9 @@ def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int
     eligible = [i for i, c in enumerate(candidates) if wanted in (c.kind, "all") and c.site.layer >= lowest_layer]
     chosen = problem.limits.best_fill(sorted(eligible, key=place), spread)
     if not chosen:
-        what = "candidate" if wanted == "all" else wanted
         raise TrialError(
-            f"{name}: no {what} fits the budget, so that nothing would be adapted",
-            mend="Raise the budget, give the kind a smaller size, or name another kind.",
+            f"{name}: nothing in the last layers fits the budget, so that nothing would be adapted",
+            mend="Raise the method's layers or the budget.",
         )
     return _chosen(problem, chosen, name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from espalier_runtime import contract
 from espalier_runtime.search.problem import SearchProblem
 from espalier_runtime.training.loop import Report
@@ -11,8 +13,6 @@ from espalier_runtime.training.schedule import step_count
 TRAINED, READ = 2, 1
 #: Held-out rows that a round reads at the least, where there are so many.
 LEAST_ROWS = 32
-#: Parts in which progress is told.
-PARTS = 1000
 
 
 class RaceCost:
@@ -67,13 +67,13 @@ class RaceCost:
         return min(self.fit_steps, int((each - READ * rows) // (TRAINED * self._batch))), rows
 
     def reporter(self, report: Report) -> Report:
-        """Tells a loop's steps as parts of the whole race."""
-        before = self._passes
+        """Tells a loop's steps as steps of the whole race, which are as many as its limit is worth."""
+        before, worth = self._passes, TRAINED * self._batch
+        whole = math.ceil(self._limit / worth)
 
         def within(step: int, steps: int, loss: float) -> None:  # noqa: ARG001
-            passes = before + TRAINED * self._batch * step
-            self._told = max(self._told, min(PARTS, int(PARTS * passes / self._limit)))
-            report(self._told, PARTS, loss)
+            self._told = max(self._told, min(whole, int(before / worth) + step))
+            report(self._told, whole, loss)
 
         return within
 

@@ -136,6 +136,7 @@ def _check_used(
             )
         if not any(kind.applies([slot], site) for kind in kinds.values() for site in sites):
             _check_needs(kinds, sites)
+            _check_sizes(kinds, sites)
             fitting = sorted({name for kind in kinds.values() for name in kind.slots} & offered)
             raise InputError(
                 f'space.slots[{index}]: none of the kinds {", ".join(kinds)} can attach at "{slot}"',
@@ -145,9 +146,21 @@ def _check_used(
     for index, (name, kind) in enumerate(kinds.items()):
         if name not in used:
             _check_needs({name: kind}, sites)
+            _check_sizes({name: kind}, sites)
             raise InputError(
                 f'space.kinds[{index}]: "{name}" can attach at none of the slots {", ".join(spec.slots)}',
                 mend=f"Add one of these slots: {', '.join(slot for slot in kind.slots if slot in offered)}.",
+            )
+
+
+def _check_sizes(kinds: Mapping[str, AdapterKind], sites: tuple[Site, ...]) -> None:
+    """Raises InputError where a kind shares out a site's inputs among more units than any site has."""
+    for name, kind in kinds.items():
+        most = max((site.inputs for site in sites if site.slot in kind.slots), default=0)
+        if kind.shares_out and kind.sizes[-1] > most:
+            raise InputError(
+                f'space.kinds: "{name}" in {kind.sizes[-1]} groups, but no place for it has more than {most} inputs',
+                mend=f"Give it at most {most} groups.",
             )
 
 

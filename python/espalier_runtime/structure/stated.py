@@ -54,7 +54,7 @@ def reachable(limits: Limits) -> list[int]:
 def _check_below_whole(limits: Limits, spec: contract.Budget, space: Space) -> None:
     if limits.parameters is not None and limits.parameters > space.parameters:
         raise InputError(
-            f"budget.parameters: {_said(limits.limits[0], limits.parameters, spec)}, is above the whole space of"
+            f"budget.parameters: {_said(limits.limits[0], limits.parameters, spec)} is above the whole space of"
             f" {space.parameters:,}: nothing would be chosen",
             mend=f"Allow at most {space.parameters:,} parameters, or offer larger sizes in space.kinds.",
         )
@@ -72,7 +72,7 @@ def _check_met(limits: Limits, spec: contract.Budget) -> None:
         limit, cost = missed
         least = _amount(limit, cost, spec)
         raise InputError(
-            f"budget.{limit.field}: {_said(limit, limit.most, spec)}, is below the cheapest candidate,"
+            f"budget.{limit.field}: {_said(limit, limit.most, spec)} is below the cheapest candidate,"
             f" {limits.candidates[nearest].id} with {least}",
             mend=f"Allow at least {least}, or offer smaller sizes or higher layers in space.",
         )

@@ -153,11 +153,43 @@ def adapter_of(plan: contract.Plan, directory: RunDirectory, trial: str | None) 
             f"{directory.root}: {chosen.name} has no structure, so there is no adapter to export",
             mend="Export a trial of a search or of a fixed structure: --trial ID.",
         )
+    failed = [_failure(directory, entry.id) for entry in wanted]
+    if all(failed):
+        raise InputError(
+            f"{directory.root}: {wanted[0].id} failed, so there is nothing to export: {failed[0]}",
+            mend="Name a trial that is finished: --trial ID; espalier report RUN lists them.",
+        )
     raise InputError(
         f"{directory.root}: {f'no trial of {name}' if trial is None else f'trial {trial}'} is"
         f"{'' if trial is None else ' not'} finished, so there is nothing to export",
         mend="Let the run finish: espalier run --resume RUN.",
     )
+
+
+def _failure(directory: RunDirectory, trial: str) -> str | None:
+    """Why the trial failed; None where it has not."""
+    file = directory.trial(trial).result
+    if not file.exists():
+        return None
+    result = contract.TrialResult.model_validate_json(file.read_text())
+    return result.error if result.status == "failed" else None
+
+
+def made_beside(folder: Path) -> Path:
+    """An empty folder beside `folder`, in which what is to lie there is made.
+
+    Raises InputError where none can be made.
+    """
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"output: {folder.parent}: no folder can be made there: {error.strerror}",
+            mend="Give --output a place that can be written.",
+        ) from error
+    return temporary
 
 
 def _wanted(
@@ -197,9 +229,7 @@ def _write(
     examples: Mapping[str, Texts],
 ) -> _Export:
     folder = root / f"{'union' if task is None else task}-{to}"
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary = made_beside(folder)
     left_out: list[str] = []
     try:
         match to:

@@ -17,6 +17,7 @@ from espalier_runtime import contract
 from espalier_runtime.backbone.load import Backbone
 from espalier_runtime.errors import EspalierError, InputError
 from espalier_runtime.export import fresh
+from espalier_runtime.export.base_model import BaseModel, base_model
 from espalier_runtime.export.head import card_of, head_folder, write_head
 from espalier_runtime.export.kinds import held_by_peft, kinds_of_task
 from espalier_runtime.export.merged import replaced
@@ -35,7 +36,7 @@ from espalier_runtime.tasks.task import TaskData
 from espalier_runtime.tasks.tokenise import encode_task
 from espalier_runtime.training.evaluate import Predictions, predict
 from espalier_runtime.training.model import AdaptedModel
-from espalier_runtime.trials.exports import TOLERANCE, examples_of
+from espalier_runtime.trials.exports import TOLERANCE, examples_of, made_beside
 from espalier_runtime.trials.merge_sources import Given, Source, sources_of
 
 Method = Literal["mda", "arithmetic", "ties"]
@@ -72,20 +73,23 @@ def merge_runs(
     check()
     weight = spec.weight if spec.weight is not None else 1.0 if spec.method == "ties" else 1.0 / len(sources)
     spec = dataclasses.replace(spec, weight=weight)
-    merged, kept = _merge(sources, spec)
-    check()
     folder = (destination or runs[0].directory.exports) / f"merge-{spec.method}"
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary = made_beside(folder)
     try:
+        merged, kept = _merge(sources, spec)
+        check()
         _write(sources, merged, spec, temporary)
         with _applied(sources[0].adapter.backbone, merged):
             written = [_written(source, temporary) for source in sources]
             scores = [_scored(source, check) for source in sources]
         check()
         difference = max(fresh.differences(written, sources[0].adapter.backbone.device), key=_badness)
-        if _badness(difference) >= TOLERANCE:
+        if not math.isfinite(difference):
+            raise InputError(
+                f"merge: weight: {weight:g} makes a model whose outputs are not finite",
+                mend="Lower --weight: 1 adds the tasks' updates as they are.",
+            )
+        if difference >= TOLERANCE:
             raise EspalierError(f"merge: the reloaded adapter differs by {difference:.2g}, more than {TOLERANCE:g}")
         record = contract.Merge(
             version=1,
@@ -204,32 +208,33 @@ def _evaluated(source: Source, data: TaskData) -> Predictions:
 
 def _write(sources: Sequence[Source], merged: list[SiteLora], spec: MergeSpec, folder: Path) -> None:
     first = sources[0].adapter
-    write_loras(first.backbone.reference, merged, folder)
+    base = base_model(first.card.backbone, first.backbone.reference)
+    write_loras(base.name, merged, folder)
     write_head(folder, first, None, "peft")
     for source in sources:
         head = head_folder(folder, source.name)
         head.mkdir(parents=True)
         write_head(head, source.adapter, source.task, "peft")
-    write_text(folder / "README.md", _readme(first.backbone.reference, [source.name for source in sources], spec))
+    write_text(folder / "README.md", _readme(base, [source.name for source in sources], spec))
 
 
 def _badness(difference: float) -> float:
     return difference if math.isfinite(difference) else math.inf
 
 
-def _readme(reference: str, names: Sequence[str], spec: MergeSpec) -> str:
+def _readme(base: BaseModel, names: Sequence[str], spec: MergeSpec) -> str:
     return f"""# One LoRA adapter of the tasks {", ".join(names)}
 
-A plain PEFT adapter that Espalier merged by {spec.method}, weight {spec.weight:g}. The base model is "{reference}".
+A plain PEFT adapter that Espalier merged by {spec.method}, weight {spec.weight:g}. The base model is "{base.name}".
 `merge.json` says what went in and how each task scores with it.
 
 ```python
 from peft import PeftModel
 from transformers import AutoModel
-
-model = PeftModel.from_pretrained(AutoModel.from_pretrained("{reference}"), ".")
+{base.before}
+model = PeftModel.from_pretrained(AutoModel.from_pretrained({base.argument}), ".")
 ```
-
+{base.note}
 `heads/TASK` holds each task's head. Adapter and head together:
 
 ```python

@@ -16,8 +16,6 @@ from espalier_runtime.backbone.heads import Head, balanced, pool, unfitted_head
 from espalier_runtime.backbone.load import Backbone, load_backbone
 from espalier_runtime.errors import InputError
 from espalier_runtime.robustness.training_data import perturbed
-from espalier_runtime.search.controller import read_controller
-from espalier_runtime.search.from_structure import adopt
 from espalier_runtime.structure.limits import Limits
 from espalier_runtime.structure.space import Space, build_space
 from espalier_runtime.structure.stated import Costs, limits_of, reachable
@@ -30,6 +28,7 @@ from espalier_runtime.training.execution import check_execution
 from espalier_runtime.training.prefix_cache import PrefixCache
 from espalier_runtime.trials.calibrate import Workload
 from espalier_runtime.trials.device_costs import device_costs
+from espalier_runtime.trials.method_checks import check_methods
 
 #: From this share of the training rows on, rows that were cut are worth a warning.
 WORTH_SAYING = 0.01
@@ -171,15 +170,7 @@ def prepare(plan: contract.Plan, costs_file: Path | None = None) -> Prepared:
     limits = limits_of(plan.budget, whole, backbone.parameters, costs)
     space = whole.within(reachable(limits))
     limits = limits.over(space.candidates)
-    _check_top_layers(plan, space, backbone)
-    for method in plan.methods:
-        if isinstance(method, contract.FromMethod):
-            names = [task.name for task in tasks]
-            adopt(method, backbone.sites, space, limits, names, str(method.name or method.method))
-        if isinstance(method, contract.TamsMethod) and method.controller is not None:
-            asked = space.within(space.of_last(method.layers, backbone.layers))
-            ids = [candidate.id for candidate in asked.candidates]
-            read_controller(Path(method.controller), ids, backbone.fingerprint, str(method.name or method.method))
+    check_methods(plan, space, limits, backbone)
     warnings = [text for task in tasks for text in task.warnings]
     warnings += [
         f'task "{task.name}": there is no test split, so validation is the evaluation split'
@@ -297,24 +288,3 @@ def _check_generation(task: TaskData, backbone: Backbone, training: contract.Tra
             f" {training.max_length} tokens of training.maxLength",
             mend="Raise training.maxLength, or lower maxNewTokens.",
         )
-
-
-def _check_top_layers(plan: contract.Plan, space: Space, backbone: Backbone) -> None:
-    asked = [(f"methods[{index}]", method) for index, method in enumerate(plan.methods)]
-    asked += [
-        (f"{place}.proposals[{index}]", proposal)
-        for place, method in asked
-        if isinstance(method, contract.RaceMethod)
-        for index, proposal in enumerate(method.proposals)
-    ]
-    asked += [(f"{place}.search", method.search) for place, method in asked if isinstance(method, contract.FromMethod)]
-    for place, method in asked:
-        layers = getattr(method, "layers", None)
-        if layers is None:
-            continue
-        lowest = backbone.layers - layers
-        if not any(candidate.site.layer >= lowest for candidate in space.candidates):
-            raise InputError(
-                f"{place}.layers: the space has no candidate in the last {layers} layers",
-                mend=f"Raise {place}.layers, or widen space.layers.",
-            )

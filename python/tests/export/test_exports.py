@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from espalier_runtime.records.directory import RunDirectory
 from espalier_runtime.records.files import write_json
 from espalier_runtime.trials import exports as module
 from espalier_runtime.trials.exports import Format, add_to_record, export_trial
+from espalier_runtime.trials.result import failed_result
 
 
 @pytest.fixture
@@ -238,6 +240,25 @@ def test_a_trial_is_chosen_by_its_id(lora_run: tuple[contract.Plan, RunDirectory
         export_trial(given, directory, "native", trial="uniform-seed1", backbone=minilm)
     with pytest.raises(InputError, match='"other" is not a trial of this run'):
         export_trial(given, directory, "native", trial="other", backbone=minilm)
+
+
+def test_a_trial_that_failed_says_why_and_an_adapter_that_is_not_finite_where(tmp_path: Path, minilm: Backbone) -> None:
+    from safetensors.torch import load_file, save_file
+
+    given, directory = planted(tmp_path / "run", minilm, "lora")
+    failed = directory.trial("uniform-seed1").result
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    one = next(entry for entry in given.trials if entry.id == "uniform-seed1")
+    write_json(failed, failed_result(one, "the loss is nan").model_dump(by_alias=True))
+    with pytest.raises(InputError, match="uniform-seed1 failed, so there is nothing to export: the loss is nan"):
+        export_trial(given, directory, "native", trial="uniform-seed1", backbone=minilm)
+    file = directory.trial("uniform-seed0").adapter / "adapter.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith(".up"))
+    weights[name][0, 0] = float("nan")
+    save_file(weights, file)
+    with pytest.raises(InputError, match=f"not finite, at {re.escape(name)}"):
+        export_trial(given, directory, "peft", backbone=minilm)
 
 
 def test_onnx_without_its_packages_names_them(

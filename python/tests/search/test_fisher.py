@@ -5,7 +5,7 @@ import torch
 from problems import problem
 
 from espalier_runtime import contract
-from espalier_runtime.errors import TrialError
+from espalier_runtime.errors import InputError
 from espalier_runtime.search.eva import explained_variance, search_eva
 from espalier_runtime.search.fisher import fisher, search_fisher
 from espalier_runtime.search.methods import find_structure
@@ -89,6 +89,6 @@ def test_fisher_scores_kinds_of_every_form_and_eva_says_which_it_cannot() -> Non
     given = problem(tasks=1, space=mixed)
     found = search_fisher(given, contract.FisherMethod(method="fisher", rows=4), "fisher")
     assert found.structure.union <= 1000
-    with pytest.raises(TrialError, match="ia3, normTuning is not of the form") as caught:
+    with pytest.raises(InputError, match="space.kinds has ia3, normTuning$") as caught:
         search_eva(given, contract.EvaMethod(method="eva", rows=4), "eva")
     assert "search.fisher" in str(caught.value.mend)

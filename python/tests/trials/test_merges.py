@@ -161,6 +161,19 @@ def test_what_cannot_be_merged_says_why(tmp_path: Path, minilm: Backbone) -> Non
         merge_runs([run, other], MergeSpec("mda"), backbone=minilm)
 
 
+def test_a_weight_beyond_all_bounds_and_an_output_that_cannot_be_written_are_named(
+    tmp_path: Path, minilm: Backbone
+) -> None:
+    run = given(tmp_path / "run", minilm)
+    with pytest.raises(InputError, match=r"weight: 1e\+30 makes a model whose outputs are not finite") as caught:
+        merge_runs([run], MergeSpec("arithmetic", weight=1e30), backbone=minilm)
+    assert "--weight" in str(caught.value.mend)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="output: .*file: no folder can be made there") as caught:
+        merge_runs([run], MergeSpec("arithmetic"), destination=tmp_path / "file", backbone=minilm)
+    assert "--output" in str(caught.value.mend)
+
+
 def test_kinds_beside_lora_are_left_out_and_named(tmp_path: Path, minilm: Backbone) -> None:
     made = merge_runs([given(tmp_path / "run", minilm, "lora", "bottleneck")], MergeSpec("mda"), backbone=minilm)
     assert [row.left_out for row in made.tasks] == [["bottleneck"], ["bottleneck"]]

@@ -478,6 +478,31 @@ def test_a_time_budget_that_nothing_keeps_is_refused_before_any_training(tmp_pat
     assert "Allow at least" in str(e.value.mend)
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ({"method": "eva", "name": "eva"}, "only kinds of the form .* have directions to be scored, .* has bitfit"),
+        ({"method": "uniform", "name": "uniform", "kind": "lora"}, "uniform: no lora fits the budget"),
+        (
+            {"method": "race", "name": "race", "proposals": [{"method": "eva"}, {"method": "uniform"}]},
+            "eva: only kinds",
+        ),
+    ],
+)
+def test_a_method_that_could_only_fail_is_refused_before_any_training(
+    tmp_path: Path, method: dict[str, object], said: str
+) -> None:
+    given = plan("head", seeds=[0])
+    # A bias of a query costs 384, a rank 768.
+    given["space"] = {"slots": ["attention.query", "mlp.up"], "layers": None}
+    given["space"]["kinds"] = [{"kind": "lora", "ranks": [1], "scale": 2.0}, {"kind": "bitfit"}]
+    given["budget"] = {"parameters": 500 if "fits" in said else 800}
+    given["methods"] = [*given["methods"], method]
+    with pytest.raises(InputError, match=said):
+        run(given, tmp_path / "run")
+    assert not (tmp_path / "run" / "trials" / "head-seed0" / "result.json").exists()
+
+
 def test_heads_that_mix_layers_are_trained_recorded_and_exported(tmp_path: Path) -> None:
     given = plan("uniform", "head", seeds=[0], headLayers="mixed")
     record = run_plan({"plan": given, "directory": str(tmp_path)}, JobContext())

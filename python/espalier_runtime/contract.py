@@ -2982,6 +2982,14 @@ class Chosen(BaseModel):
     ]
     size: Annotated[int, Field(description="how many ranks or widths it holds", ge=1)]
     parameters: Annotated[int, Field(ge=1)]
+    of_others: Annotated[
+        int,
+        Field(
+            alias="ofOthers",
+            description="how many of the parameters are other tasks' own, for whatever task one looks at",
+            ge=0,
+        ),
+    ] = 0
     tasks: Annotated[
         list[str], Field(description="the tasks that use it", min_length=1)
     ]

@@ -44,7 +44,8 @@ export function comparisonEffects(
         Plot.gridX({ stroke: grid, strokeOpacity: 1, ticks: Math.min(5, width / 120) }),
         Plot.axisX({
           ticks: Math.min(5, width / 120),
-          tickFormat: (value: number) => signedPoints(value),
+          // Ticks less than a tenth of a point apart must not read alike.
+          tickFormat: (value: number) => signedPoints(value, reach < 0.004 ? 2 : 1),
           labelAnchor: "center",
           labelArrow: "none",
           fill: dim,

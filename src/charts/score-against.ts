@@ -50,13 +50,19 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
   const height = Math.max(300, margins.marginTop + margins.marginBottom + lineHeight * shown.length);
   const labels = Math.max(...shown.map((point) => textWidth(point.method, "bold")));
   const most = Math.max(...shown.map((point) => point.cost)) || 1;
-  const least = Math.min(...shown.map((point) => point.cost));
-  const isWide = by === "parameters" && least > 0 && most / least >= wide;
+  const costs = shown.map((point) => point.cost);
+  const least = Math.min(...costs.filter((cost) => cost > 0), most);
+  const isWide = by === "parameters" && most / least >= wide;
+  const hasNone = costs.includes(0);
   const x = {
-    type: isWide ? ("log" as const) : ("linear" as const),
-    domain: [isWide ? least : 0, most],
+    // A method that adapts nothing has its place on a logarithmic axis, too.
+    ...(isWide && hasNone
+      ? { type: "symlog" as const, constant: least }
+      : { type: isWide ? ("log" as const) : ("linear" as const) }),
+    domain: [isWide && !hasNone ? least : 0, most],
     range: [margins.marginLeft + 10, width - margins.marginRight - labels - 18],
   };
+  const decades = Array.from({ length: 12 }, (_, power) => 10 ** power).filter((tick) => tick >= least && tick <= most);
   const scores = shown.flatMap((point) => [point.low, point.high]);
   const y = scoreScale(scores, height - margins.marginBottom, margins.marginTop);
   const placed = place(shown, Plot.scale({ x }), Plot.scale({ y }));
@@ -72,7 +78,7 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
       marks: [
         ...scoreAxis(`${own[0]!.metric} x 100, ${own[0]!.split}`),
         Plot.axisX({
-          ticks: Math.min(5, width / 100),
+          ticks: isWide && hasNone ? [0, ...decades] : Math.min(5, width / 100),
           tickFormat: by === "parameters" ? shortTick : (value: number) => String(value),
           labelAnchor: "center",
           labelArrow: "none",
@@ -186,7 +192,8 @@ function labelEdges(columns: readonly number[], widths: readonly number[]): numb
   for (const [at, index] of order.entries()) {
     group.push(index);
     const next = order[at + 1];
-    if (next !== undefined && columns[next]! < columns[index]! + widths[index]! + 16) continue;
+    const longest = Math.max(...group.map((member) => widths[member]!));
+    if (next !== undefined && columns[next]! < columns[index]! + longest + 16) continue;
     for (const member of group) edges[member] = columns[index]!;
     group = [];
   }

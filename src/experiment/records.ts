@@ -17,6 +17,11 @@ export const ChosenSchema = z
     start: z.int().min(0).describe("first rank or width of the chunk, counted through the site's paths"),
     size: z.int().min(1).describe("how many ranks or widths it holds"),
     parameters: z.int().min(1),
+    ofOthers: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe("how many of the parameters are other tasks' own, for whatever task one looks at"),
     tasks: z.array(z.string()).min(1).describe("the tasks that use it"),
     scores: z.record(z.string(), real).describe("per task: the probability or score that chose it"),
     path: z.int().min(0).default(0).describe("which of the site's adapters it belongs to"),

@@ -13,9 +13,9 @@ export function points(value: Real): string {
 }
 
 /** "+1.4" or "-0.3": a difference of two scores, in points. */
-export function signedPoints(difference: number): string {
-  const text = (100 * Math.abs(difference)).toFixed(1);
-  return `${text === "0.0" ? "" : difference < 0 ? "\u2212" : "+"}${text}`;
+export function signedPoints(difference: number, digits = 1): string {
+  const text = (100 * Math.abs(difference)).toFixed(digits);
+  return `${Number(text) === 0 ? "" : difference < 0 ? "\u2212" : "+"}${text}`;
 }
 
 /** "22.3k" for 22272, "1.4M" for 1400000. */

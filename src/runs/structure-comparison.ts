@@ -44,7 +44,7 @@ export function compareStructures(a: Structure, b: Structure): StructureComparis
           task,
           {
             candidates: overlap(byCandidate(ofA), byCandidate(ofB)),
-            parameters: overlap(byUnit(ofA), byUnit(ofB)),
+            parameters: overlap(byUnit(ofA, task), byUnit(ofB, task)),
           },
         ];
       }),
@@ -62,13 +62,13 @@ function byCandidate(candidates: Chosen): Map<string, number> {
   return new Map(candidates.map(({ site, kind, start, size }) => [`${site}/${kind}[${start}+${size}]`, 1]));
 }
 
-/** The parameters of each single rank or width. */
-function byUnit(candidates: Chosen): Map<string, number> {
+/** The parameters of each single rank or width, without those that are other tasks' own where one task is looked at. */
+function byUnit(candidates: Chosen, task?: string): Map<string, number> {
   return new Map(
-    candidates.flatMap(({ site, kind, start, size, parameters }) =>
+    candidates.flatMap(({ site, kind, start, size, parameters, ofOthers }) =>
       Array.from({ length: size }, (_, unit): [string, number] => [
         `${site}/${kind}[${start + unit}]`,
-        parameters / size,
+        (parameters - (task === undefined ? 0 : ofOthers)) / size,
       ]),
     ),
   );

@@ -137,6 +137,35 @@ test("columns beyond one row stand in several, each with its number and its own 
   expect(svg.getAttribute("aria-description")).toContain("6 columns of which nothing is used are left out");
 });
 
+test("a method that adapts nothing leaves the axis of parameters logarithmic", () => {
+  const costs = [113_000, 0, 384, 1536, 12_000];
+  const rows = costs.map((cost, index) => ({
+    ...record.rows[0]!,
+    method: `method${index}`,
+    mean: 0.8 + 0.02 * index,
+    ci95: null,
+    parameters: { task: cost, union: cost, fraction: 0.001 },
+  }));
+  const svg = scoreAgainst(rows, { document });
+  expect(svg.textContent).toContain("logarithmic");
+  const places = [...svg.querySelectorAll('[aria-label="dot"] circle')].map((dot) => Number(dot.getAttribute("cx")));
+  const sorted = [...places].sort((a, b) => a - b);
+  // Nothing, then a fourfold, an eightfold and a ninefold: no two within a tenth of the axis.
+  const gaps = sorted.slice(1).map((place, index) => place - sorted[index]!);
+  expect(Math.min(...gaps)).toBeGreaterThan(0.08 * (sorted.at(-1)! - sorted[0]!));
+});
+
+test("effects of less than a tenth of a point have ticks that differ", () => {
+  const near = record.comparisons.map((entry) => ({
+    ...entry,
+    difference: 0.0004,
+    ci95: [-0.0005, 0.0009] as [number, number],
+  }));
+  const svg = comparisonEffects(near, { document });
+  const ticks = [...svg.querySelectorAll('[aria-label="x-axis tick label"] text')].map((text) => text.textContent);
+  expect(new Set(ticks).size).toBe(ticks.length);
+});
+
 test("a theme is the page's, or the one that is asked for", () => {
   const style = (theme: "page" | "light" | "dark") =>
     structureMap(chosenCells(structure), { document, theme }).getAttribute("style");

@@ -164,7 +164,20 @@ function candidate(
   size: number,
   tasks: string[],
 ): Structure["candidates"][number] {
-  return { site, layer, slot, kind, start, size, parameters: 768 * size, tasks, scores: {}, path: 0, weights: {} };
+  return {
+    site,
+    layer,
+    slot,
+    kind,
+    start,
+    size,
+    parameters: 768 * size,
+    ofOthers: 0,
+    tasks,
+    scores: {},
+    path: 0,
+    weights: {},
+  };
 }
 
 test("a structure is drawn as layers by slots, for all tasks and for each", () => {

@@ -26,6 +26,13 @@ test("each task is compared by what it uses", () => {
   expect(tasks.qnli!.parameters).toEqual({ both: 0, onlyA: 400, onlyB: 400, jaccard: 0 });
 });
 
+test("what is another task's own is no part of what a task uses", () => {
+  const dual = { ...lora(0, "mlp.up", 0, 2), kind: "dualLora" as const, parameters: 300, ofOthers: 100 };
+  const compared = structure.compare(structureOf([dual]), structureOf([]));
+  expect(compared.parameters.onlyA).toBe(300);
+  expect(compared.tasks.snips!.parameters.onlyA).toBe(200);
+});
+
 test("a task that only one of the two knows is left out", () => {
   expect(Object.keys(structure.compare(a, structureOf([], ["qnli", "rte"])).tasks)).toEqual(["qnli"]);
 });

@@ -7,6 +7,7 @@ outputs  outputs    logits (batch, classes), or a regression's values (batch, 1)
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -98,9 +99,13 @@ def write_onnx(adapter: LoadedAdapter, task: str, folder: Path) -> None:
             ) from error
     size = sum(value.numel() * value.element_size() for value in module.state_dict().values())
     program.save(str(folder / "model.onnx"), external_data=size > ONE_FILE_BYTES)
-    backbone.tokenizer.save_pretrained(str(folder))
+    tokenizer = copy.deepcopy(backbone.tokenizer)
+    if tokenizer.is_fast:
+        # For those who read tokenizer.json by itself.
+        tokenizer.backend_tokenizer.enable_truncation(card.max_length, strategy="longest_first")
+    tokenizer.save_pretrained(str(folder))
     write_head(folder, adapter, task, "onnx")
-    write_text(folder / "README.md", _readme(task, list(inputs)))
+    write_text(folder / "README.md", _readme(task, list(inputs), card.max_length))
 
 
 @dataclass(frozen=True)
@@ -165,12 +170,13 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _readme(task: str, inputs: list[str]) -> str:
+def _readme(task: str, inputs: list[str], max_length: int) -> str:
     return f"""# An ONNX model for the task {task}
 
 `model.onnx` holds backbone, adapters, pooling and head. Inputs, int64 of (batch, tokens): {", ".join(inputs)}.
 Outputs: `outputs`, the task's logits or values, and `pooled`, the pooled states. `tokenizer.json` is the
-tokeniser and `head.json` names the labels in the order of the logits.
+tokeniser, which cuts texts to {max_length} tokens as in training, and `head.json` names the labels in the order of
+the logits.
 
 In Python: `from espalier_runtime.export.load import load; load(".").predict(["a text"])`.
 In TypeScript: onnxruntime-node and @huggingface/tokenizers read it.

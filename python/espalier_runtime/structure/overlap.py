@@ -23,7 +23,8 @@ def mean_overlap(structures: Sequence[contract.Structure], task: str | None = No
 def _units(structure: contract.Structure, task: str | None) -> dict[tuple[str, str, int], float]:
     """Parameters of each single rank or width."""
     return {
-        (chosen.site, chosen.kind, chosen.start + unit): chosen.parameters / chosen.size
+        (chosen.site, chosen.kind, chosen.start + unit): (chosen.parameters - (0 if task is None else chosen.of_others))
+        / chosen.size
         for chosen in structure.candidates
         if task is None or task in chosen.tasks
         for unit in range(chosen.size)

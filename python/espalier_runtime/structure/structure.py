@@ -140,6 +140,7 @@ def to_record(structure: Structure, backbone: Backbone, space: Space) -> contrac
                     "start": candidate.start,
                     "size": candidate.size,
                     "parameters": candidate.parameters,
+                    "ofOthers": candidate.of_others,
                     "tasks": [task for t, task in enumerate(structure.tasks) if structure.rows[t][i]],
                     "scores": {task: structure.scores[t][i] for t, task in enumerate(structure.tasks)},
                     "path": candidate.path,

@@ -62,6 +62,20 @@ def test_onnx_runs_in_onnxruntime_with_the_outputs_of_pytorch(tmp_path: Path, mi
         assert load(folder).predict(texts) == source.predict("intent", texts)
 
 
+def test_the_tokeniser_beside_an_onnx_model_cuts_texts_as_training_did(tmp_path: Path, minilm: Backbone) -> None:
+    from tokenizers import Tokenizer
+
+    given, directory = planted(tmp_path / "run", minilm, "lora")
+    (made,) = export_trial(given, directory, "onnx", task="intent", backbone=minilm)
+    alone = Tokenizer.from_file(str(Path(made.path) / "tokenizer.json"))
+    source = native.load(directory.trial("uniform-seed0").adapter, minilm)
+    text = "word " * 1000
+    assert len(alone.encode(text).ids) == source.card.max_length
+    # The backbone's own is as it was.
+    assert minilm.tokenizer.backend_tokenizer.truncation is None or len(minilm.tokenizer(text).input_ids) > 1000
+    assert load(made.path).predict([text]) == source.predict("intent", [text])
+
+
 def test_every_format_holds_what_is_a_tasks_own(tmp_path: Path, minilm: Backbone) -> None:
     given, directory = planted(tmp_path / "run", minilm, "dualLora", "generated")
     formats: list[Format] = ["peft", "merged", "native", "onnx"]

@@ -64,3 +64,12 @@ def test_the_same_ranks_in_other_chunks_agree() -> None:
 def test_one_structure_and_structures_of_nothing_have_none() -> None:
     assert mean_overlap([FIRST]) is None
     assert mean_overlap([structure(), structure()]) is None
+
+
+def test_what_is_another_tasks_own_is_no_part_of_what_a_task_has() -> None:
+    one, other = structure(("q", 0, 2, ["a"]), ("k", 0, 2, ["a"])), structure(("q", 0, 2, ["a"]))
+    for found in (one, other):
+        # Of a dualLora's parameters, those of the second task's own path.
+        found.candidates[0].of_others = 10
+    assert mean_overlap([one, other]) == pytest.approx(20 / 40)
+    assert mean_overlap([one, other], "a") == pytest.approx(10 / 30)

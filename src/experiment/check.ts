@@ -85,9 +85,10 @@ function nearestForm(forms: readonly (readonly Issue[])[]): readonly Issue[] | u
 }
 
 function bound(origin: string, word: string, limit: number | bigint, inclusive: boolean | undefined): string {
-  const unit = origin === "array" ? " entries" : origin === "string" ? " characters" : "";
+  const unit = origin === "array" ? (limit === 1 ? " entry" : " entries") : origin === "string" ? " characters" : "";
+  const must = origin === "array" ? "have" : "be";
   if (inclusive === false) return `it must be ${word === "at least" ? "more than" : "less than"} ${limit}${unit}`;
-  return `it must be ${word} ${limit}${unit}`;
+  return `it must ${must} ${word} ${limit}${unit}`;
 }
 
 function suggestion(given: string, allowed: readonly string[]): string {

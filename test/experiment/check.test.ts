@@ -115,14 +115,14 @@ describe("an experiment that is wrong says field, value and what is allowed", ()
       { training: { batchSize: 0 } },
       "training.batchSize: 0 is too small; it must be at least 1",
     ],
-    ["no task", { tasks: [] }, "tasks: [] is too small; it must be at least 1 entries"],
+    ["no task", { tasks: [] }, "tasks: [] is too small; it must have at least 1 entry"],
     ["a budget without any limit", { budget: {} }, "budget: {} states no limit; give parameters, stepTime or memory"],
     ["more than a full step", { budget: { stepTime: 1.5 } }, "budget.stepTime: 1.5 is too large; it must be at most 1"],
     ["a budget without its unit", { budget: 0.005 }, "budget: 0.005 is not an object"],
     [
       "two methods of one name",
       { methods: [{ method: "uniform" }, { method: "uniform" }] },
-      "two methods have the same name; give one of them another `name`",
+      'methods[1].method: "uniform" is the name of methods[0], too; give one of them another name',
     ],
     [
       "ranks that do not grow",

@@ -14,15 +14,16 @@ export const ExperimentSchema = z
     $schema: z.string().optional(),
     name: name.describe("the run directory's name starts with it"),
     backbone: BackboneSchema,
-    tasks: z.array(TaskSchema).min(1).refine(distinctNames, { message: "two tasks have the same name" }),
+    tasks: z
+      .array(TaskSchema)
+      .min(1)
+      .superRefine(distinctNames("tasks", ["name"])),
     space: SpaceSchema.prefault({}),
     budget: BudgetSchema,
     methods: z
       .array(MethodSchema)
       .min(1)
-      .refine((methods) => distinctNames(methods.map((entry) => ({ name: entry.name ?? entry.method }))), {
-        message: "two methods have the same name; give one of them another `name`",
-      })
+      .superRefine(distinctNames("methods", ["name", "method"]))
       .describe("the first is the answer: it is exported and compared with each of the others"),
     training: TrainingSchema.prefault({}),
     tune: TuneSchema.nullable().default(null),

@@ -20,7 +20,16 @@ export const methodFields = {
     .describe("null: training.learningRate; a sweep (tune) is shifted by the ratio of the two"),
 };
 
-/** Whether no two entries share a name. */
-export function distinctNames(entries: readonly { name: string }[]): boolean {
-  return new Set(entries.map((entry) => entry.name)).size === entries.length;
+/** A check that no two entries of `list` have the same name; `keys` of an entry may hold it, the first that does counts. */
+export function distinctNames<Entry extends object>(list: string, keys: readonly (keyof Entry & string)[]) {
+  return (entries: readonly Entry[], context: z.RefinementCtx<Entry[]>): void => {
+    const seen = new Map<unknown, number>();
+    for (const [index, entry] of entries.entries()) {
+      const key = keys.find((candidate) => entry[candidate] !== undefined)!;
+      const first = seen.get(entry[key]);
+      const message = `is the name of ${list}[${first}], too; give one of them another name`;
+      if (first === undefined) seen.set(entry[key], index);
+      else context.addIssue({ code: "custom", path: [index, key], message });
+    }
+  };
 }

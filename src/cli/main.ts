@@ -40,7 +40,7 @@ command("inspect", "a model's sites, shapes, and what each candidate costs", "es
 
 command("kinds", "every adapter kind: equation, source, cost, and where it can be taken", "espalier kinds")
   .argument("[model]", "the model that costs are for: minilm, a folder, or a name on the Hub", "minilm")
-  .option("--times", "also time a training step with each, against LoRA's: about a minute")
+  .option("--times", "also time a training step with each, against LoRA's: a minute or two")
   .action(carried(async (options, model) => (await import("./kinds.js")).kindsCommand(model!, options)));
 
 command("runs", "list runs, newest first", "espalier runs")

@@ -15,7 +15,7 @@ export function structureSection(run: WholeRun): Html {
   const history = gates[first.id];
   const found = Object.fromEntries(trials.map((trial) => [nameOf(trial), structures[trial.id]!]));
   return html`<section><h2>Structure</h2>
-<p>Of ${first.method}, seed ${String(first.seed)}. A cell is a layer and a slot; the number is the rank or width chosen there, and a full cell has all that was offered.</p>
+<p>Of ${first.method}, seed ${String(first.seed)}. A cell is a layer and a slot; the number is the rank or width chosen there, and a full cell has all that was offered. Where there are more columns than stand in a row, those of which nothing is used are left out.</p>
 <div class="figures">
 ${viewsOf(structure.tasks).map(([title, view]) => figure(title, "", (options) => structureMap(chosenCells(structure, view), { ...options, name: title })))}
 </div>

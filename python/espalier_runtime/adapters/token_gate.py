@@ -1,7 +1,7 @@
 """Token gate (dynamic tuning): tokens that a dispatcher closes skip the MLP, and pass through a small adapter instead.
 
     h' = (1 - z (1 - m)) . MLP(x) + z s W_up f(W_down x)       m = 1[w . x + b > 0], a bit a token
-    and to the loss   weight * (mean m - ratio)^2              over the tokens under an open z, but first ones
+    and to the loss   weight * (mean m - ratio)^2              over a pass's tokens under an open z, but first ones
 
 x enters the MLP. The first token of a row is never skipped. In training m is drawn, 1[w . x + b + e > 0] with e
 logistic, the MLP runs for all tokens, and m's gradient is that of sigmoid((w . x + b + e) / temperature), straight

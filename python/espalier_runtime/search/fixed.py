@@ -18,7 +18,7 @@ def uniform(problem: SearchProblem, kind: str | None, name: str) -> Found:
 
     Where a round does not fit whole, cheaper sites come first, then higher layers. Where the budget does not reach all
     layers, the depth is taken at which the most sites carry adapters, and of these the most parameters. Raises
-    InputError where no chunk of the kind fits.
+    TrialError where no chunk of the kind fits.
     """
     return _even(problem, kind, name, lowest_layer=0)
 
@@ -82,15 +82,18 @@ def check_fits(space: Space, limits: Limits, kind: str | None, name: str) -> Non
     """Raises InputError where no candidate of the kind keeps the limits; None: of the space's first kind."""
     wanted = kind or next(iter(space.kinds))
     if not any(wanted in (c.kind, "all") and limits.fill([index]) for index, c in enumerate(space.candidates)):
-        what = "candidate" if wanted == "all" else wanted
-        raise InputError(
-            f"{name}: no {what} fits the budget, so that nothing would be adapted",
-            mend="Raise the budget, give the kind a smaller size, or name another kind.",
-        )
+        raise InputError(*_none_fits(wanted, name))
+
+
+def _none_fits(wanted: str, name: str) -> tuple[str, str]:
+    what = "candidate" if wanted == "all" else wanted
+    return (
+        f"{name}: no {what} fits the budget, so that nothing would be adapted",
+        "Raise the budget, give the kind a smaller size, or name another kind.",
+    )
 
 
 def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int) -> Found:
-    check_fits(problem.space, problem.limits, kind, name)
     wanted = kind or next(iter(problem.space.kinds))
     candidates = problem.space.candidates
 
@@ -104,10 +107,7 @@ def _even(problem: SearchProblem, kind: str | None, name: str, lowest_layer: int
     eligible = [i for i, c in enumerate(candidates) if wanted in (c.kind, "all") and c.site.layer >= lowest_layer]
     chosen = problem.limits.best_fill(sorted(eligible, key=place), spread)
     if not chosen:
-        raise TrialError(
-            f"{name}: nothing in the last layers fits the budget, so that nothing would be adapted",
-            mend="Raise the method's layers or the budget.",
-        )
+        raise TrialError(*_none_fits(wanted, name))
     return _chosen(problem, chosen, name)
 
 

@@ -17,24 +17,26 @@ from espalier_runtime.structure.space import Space
 
 def check_methods(plan: contract.Plan, space: Space, limits: Limits, backbone: Backbone) -> None:
     """Raises InputError for a method that could only fail: its layers, kinds, structure or controller do not fit."""
-    for place, method in _asked(plan):
-        name = str(getattr(method, "name", None) or getattr(method, "method", ""))
+    asked = _asked(plan)
+    for place, method in asked:
         layers = getattr(method, "layers", None)
         if layers is not None and not space.of_last(layers, backbone.layers):
             raise InputError(
                 f"{place}.layers: the space has no candidate in the last {layers} layers",
                 mend=f"Raise {place}.layers, or widen space.layers.",
             )
+    for _, method in asked:
+        name = str(getattr(method, "name", None) or getattr(method, "method", ""))
         match method:
             case contract.EvaMethod():
-                check_kinds(space.within(space.of_last(layers, backbone.layers)), name)
+                check_kinds(space.within(space.of_last(method.layers, backbone.layers)), name)
             case contract.UniformMethod() | contract.TopLayersMethod():
                 check_fits(space, limits, method.kind, name)
             case contract.FromMethod():
                 adopt(method, backbone.sites, space, limits, [task.name for task in plan.tasks], name)
             case contract.TamsMethod() if method.controller is not None:
-                asked = space.within(space.of_last(method.layers, backbone.layers))
-                ids = [candidate.id for candidate in asked.candidates]
+                searched = space.within(space.of_last(method.layers, backbone.layers))
+                ids = [candidate.id for candidate in searched.candidates]
                 read_controller(Path(method.controller), ids, backbone.fingerprint, name)
 
 

@@ -208,7 +208,7 @@ def test_ia3_is_exported_as_pefts_ia3(tmp_path: Path, minilm: Backbone) -> None:
 
 def test_lora_beside_ia3_is_refused_by_peft_with_what_holds_both(tmp_path: Path, minilm: Backbone) -> None:
     given, directory = planted(tmp_path / "run", minilm, "lora", "ia3")
-    with pytest.raises(InputError, match='the structure of "intent" holds lora and ia3') as caught:
+    with pytest.raises(InputError, match='the structure of "intent" holds lora, ia3') as caught:
         export_trial(given, directory, "peft", backbone=minilm)
     assert all(to in str(caught.value.mend) for to in ("--to merged", "--to native", "--to onnx"))
     made = export_trial(given, directory, "merged", backbone=minilm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def test_peft_reads_what_was_written(family: str, tmp_path: Path) -> None:
     pool = AdapterPool(space.candidates, space.kinds, 0)
     for weight in pool.parameters():
         torch.nn.init.normal_(weight, std=0.2)
-    card: Any = None
+    card: Any = SimpleNamespace(backbone=contract.FolderBackbone(source="folder", path="."))
     adapter = LoadedAdapter(card, backbone, structure, AdaptedModel(backbone, pool, [], "mean"))
     with torch.no_grad(), pool.attached(backbone.model):
         plain = states(backbone)

@@ -10,11 +10,11 @@ medians, and the ratio to the first kind alone turn by turn with its quartiles.
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Callable, Sequence
 from unittest.mock import patch
 
 import torch
+from turns import print_turns
 
 from espalier_runtime import contract
 from espalier_runtime.adapters import attach
@@ -63,17 +63,7 @@ def main() -> None:
             assert step is not None
             cases[("+ " if count > 1 else "") + specs[count - 1].kind] = step
         cases["all, a module each"] = apart(cases[f"+ {specs[-1].kind}"])
-        seconds: dict[str, list[float]] = {name: [] for name in cases}
-        for turn in range(options.turns + 2):
-            for name, case in cases.items():
-                taken = case()
-                if turn >= 2:  # the first pay for allocation
-                    seconds[name].append(taken)
-        alone = seconds[specs[0].kind]
-        for name, taken_by in seconds.items():
-            ratios = [one / other for one, other in zip(taken_by, alone, strict=True)]
-            low, middle, high = statistics.quantiles(ratios, n=4)
-            print(f"{name:20} {1000 * statistics.median(taken_by):8.1f} ms   {middle:.2f} ({low:.2f} to {high:.2f})")
+        print_turns(cases, options.turns, specs[0].kind)
         print()
 
 

@@ -11,11 +11,12 @@ depend on them.
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from turns import print_turns
 
 from espalier_runtime import contract
 from espalier_runtime.adapters.token_gate import TokenGate
@@ -62,18 +63,18 @@ def main() -> None:
         heard = entering(model.get_submodule(gate.site.beside["mlp.up"].module.rpartition(".")[0]), at_ratio)
         gate.bias.fill_(-float((heard @ gate.dispatcher[0]).quantile(1 - options.ratio)))
     cases = {"bare model": bare, "all tokens let through": all_open, f"{options.ratio:g} of the tokens": at_ratio}
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for turn in range(options.turns + 2):
-        for name, case in cases.items():
-            started = time.perf_counter()
-            case()
-            if turn >= 2:  # the first pay for allocation
-                seconds[name].append(time.perf_counter() - started)
-    for name, taken in seconds.items():
-        ratios = [one / other for one, other in zip(taken, seconds["bare model"], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        ms = 1000 * statistics.median(taken)
-        print(f"{name:24} {ms:8.1f} ms   {middle:.2f} ({low:.2f} to {high:.2f}) of the bare model")
+    print_turns({name: timed(case) for name, case in cases.items()}, options.turns, "bare model")
+
+
+def timed(case: Callable[[], None]) -> Callable[[], float]:
+    """`case`, giving the seconds that it took."""
+
+    def run() -> float:
+        started = time.perf_counter()
+        case()
+        return time.perf_counter() - started
+
+    return run
 
 
 def entering(module: nn.Module, run: object) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier_runtime import contract
-from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, Hook
+from espalier_runtime.adapters.base import Adapter, AdapterKind, Chunks, Hook, Reads
 from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 
 
@@ -29,6 +29,12 @@ from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
 class GraspKind(AdapterKind):
     """`grouping`: which dimensions make up a group."""
 
+    source: str = "arXiv 2512.04296"
+    slots: tuple[str, ...] = LINEAR_SLOTS
+    reads: Reads = "input"
+    mergeable: bool = True
+    couples: bool = True
+    shares_out: bool = True
     grouping: Literal["permuted", "contiguous"]
 
     def parameters(self, site: Site, size: int) -> int:  # noqa: ARG002
@@ -108,13 +114,7 @@ def grasp(spec: contract.GraspKind) -> GraspKind:
     """The kind that `spec` describes."""
     return GraspKind(
         name="grasp",
-        source="arXiv 2512.04296",
         equation="W ((x - beta_g) / gamma_g) + b",
-        reads="input",
-        slots=LINEAR_SLOTS,
         sizes=tuple(spec.groups),
-        mergeable=True,
-        couples=True,
-        shares_out=True,
         grouping=spec.grouping,
     )

@@ -22,7 +22,7 @@ from torch.nn import functional
 from espalier_runtime import contract
 from espalier_runtime.adapters.base import Chunks
 from espalier_runtime.adapters.grasp import Grasp, GraspKind
-from espalier_runtime.backbone.sites import LINEAR_SLOTS, Site
+from espalier_runtime.backbone.sites import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +68,8 @@ def stoch_grasp(spec: contract.StochGraspKind) -> StochGraspKind:
     """The kind that `spec` describes."""
     return StochGraspKind(
         name="stochGrasp",
-        source="arXiv 2512.04296",
         equation="W ((x - beta_g) / gamma_g) + b, gamma ~ N(mu_g, sigma_g)",
-        reads="input",
-        slots=LINEAR_SLOTS,
         sizes=tuple(spec.groups),
-        mergeable=True,
-        couples=True,
-        shares_out=True,
         grouping=spec.grouping,
         start=spec.start,
         target=spec.target,

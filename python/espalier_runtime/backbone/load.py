@@ -87,6 +87,17 @@ class Backbone:
         return entering(self.model, self.form, layer, inputs.arguments(self.form, self.model))
 
 
+def reference_of(spec: BackboneSpec) -> str:
+    """What `spec` calls its model: an embedded model's name, a folder, or the Hub's name."""
+    match spec:
+        case contract.EmbeddedBackbone():
+            return spec.name
+        case contract.FolderBackbone():
+            return str(Path(spec.path))
+        case contract.HubBackbone():
+            return spec.id
+
+
 def load_backbone(spec: BackboneSpec, device: torch.device | None = None, *, language: bool = False) -> Backbone:
     """The backbone that `spec` names, frozen, in float32 where it is not quantised.
 
@@ -98,13 +109,13 @@ def load_backbone(spec: BackboneSpec, device: torch.device | None = None, *, lan
     match spec:
         case contract.EmbeddedBackbone():
             folder = embedded_folder(spec.name)
-            return read_model(folder, spec.name, device, quantization=spec.quantization, language=language)
+            return read_model(folder, reference_of(spec), device, quantization=spec.quantization, language=language)
         case contract.FolderBackbone():
             folder = Path(spec.path)
             _check_folder(folder)
             return read_model(
                 folder,
-                str(folder),
+                reference_of(spec),
                 device,
                 mapping=spec.mapping,
                 quantization=spec.quantization,
@@ -232,7 +243,7 @@ def _from_hub(spec: contract.HubBackbone, device: torch.device | None, language:
     try:
         return read_model(
             spec.id,
-            spec.id,
+            reference_of(spec),
             device,
             mapping=spec.mapping,
             quantization=spec.quantization,

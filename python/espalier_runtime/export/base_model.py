@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from espalier_runtime import contract
-from espalier_runtime.backbone.load import BackboneSpec
+from espalier_runtime.backbone.load import BackboneSpec, reference_of
 
 #: The Hub's name of the model whose weights a package holds as they are; SmolLM2 is unpacked from a quantised file.
 HUB_NAMES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -22,9 +22,10 @@ class BaseModel:
     note: str = ""
 
 
-def base_model(spec: BackboneSpec, reference: str) -> BaseModel:
-    """That of the backbone of `spec`, which Espalier itself calls `reference`."""
+def base_model(spec: BackboneSpec) -> BaseModel:
+    """That of the backbone of `spec`."""
     if not isinstance(spec, contract.EmbeddedBackbone):
+        reference = reference_of(spec)
         return BaseModel(reference, json.dumps(reference))
     folder = f'embedded_folder("{spec.name}")'
     before = "from espalier_runtime.backbone.embedded import embedded_folder\n"

@@ -62,7 +62,7 @@ def peft_gates(adapter: LoadedAdapter, task: str | None) -> Tensor:
 
 
 def _readme(adapter: LoadedAdapter, task: str | None, name: str) -> str:
-    base = base_model(adapter.card.backbone, adapter.backbone.reference)
+    base = base_model(adapter.card.backbone)
     writes = task is not None and adapter.task(task).kind == "generation"
     whose = "all tasks together" if task is None else f"the task {task}"
     head = (

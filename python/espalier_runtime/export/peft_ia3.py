@@ -28,7 +28,7 @@ def write_ia3(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     )
     config = IA3Config(
         task_type=model.task_type,
-        base_model_name_or_path=base_model(adapter.card.backbone, adapter.backbone.reference).name,
+        base_model_name_or_path=base_model(adapter.card.backbone).name,
         inference_mode=True,
         target_modules=[*outputs, *inputs],
         feedforward_modules=list(inputs),

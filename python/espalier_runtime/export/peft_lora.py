@@ -35,7 +35,7 @@ class SiteLora:
 
 def write_lora(adapter: LoadedAdapter, task: str | None, folder: Path) -> None:
     """Writes PEFT's configuration and weights of the LoRA that `task`, or any task, uses."""
-    base = base_model(adapter.card.backbone, adapter.backbone.reference)
+    base = base_model(adapter.card.backbone)
     write_loras(base.name, task_loras(adapter, task), folder, peft_model_of(adapter, task))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espalier_runtime import contract
-from espalier_runtime.backbone.load import Backbone, load_backbone
+from espalier_runtime.backbone.load import Backbone, load_backbone, reference_of
 from espalier_runtime.errors import InputError
 from espalier_runtime.export import native
 from espalier_runtime.export.kinds import kinds_of_task
@@ -110,6 +110,4 @@ def _of_one_backbone(found: Sequence[tuple[Given, Path]]) -> None:
 
 
 def _named(card: native.AdapterCard) -> str:
-    spec = card.backbone.model_dump(exclude_none=True)
-    name = spec.get("name") or spec.get("id") or spec.get("path")
-    return f"{name} (sha256 {card.fingerprint[:12]})"
+    return f"{reference_of(card.backbone)} (sha256 {card.fingerprint[:12]})"

@@ -208,7 +208,7 @@ def _evaluated(source: Source, data: TaskData) -> Predictions:
 
 def _write(sources: Sequence[Source], merged: list[SiteLora], spec: MergeSpec, folder: Path) -> None:
     first = sources[0].adapter
-    base = base_model(first.card.backbone, first.backbone.reference)
+    base = base_model(first.card.backbone)
     write_loras(base.name, merged, folder)
     write_head(folder, first, None, "peft")
     for source in sources:

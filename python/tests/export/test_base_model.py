@@ -13,13 +13,13 @@ from espalier_runtime.trials.exports import export_trial
 
 
 def test_a_model_of_a_package_is_named_as_the_hub_knows_it_where_its_weights_are_the_hubs() -> None:
-    minilm = base_model(contract.EmbeddedBackbone(source="embedded", name="minilm"), "minilm")
+    minilm = base_model(contract.EmbeddedBackbone(source="embedded", name="minilm"))
     assert minilm.name == "sentence-transformers/all-MiniLM-L6-v2"
     assert minilm.argument == '"sentence-transformers/all-MiniLM-L6-v2"'
-    unpacked = base_model(contract.EmbeddedBackbone(source="embedded", name="smollm2"), "smollm2")
+    unpacked = base_model(contract.EmbeddedBackbone(source="embedded", name="smollm2"))
     assert unpacked.argument == 'embedded_folder("smollm2")'
     assert "import embedded_folder" in unpacked.before
-    hub = base_model(contract.HubBackbone(source="hub", id="org/model"), "org/model")
+    hub = base_model(contract.HubBackbone(source="hub", id="org/model"))
     assert (hub.name, hub.argument, hub.before, hub.note) == ("org/model", '"org/model"', "", "")
 
 

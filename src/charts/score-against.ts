@@ -49,16 +49,15 @@ export function scoreAgainst(rows: readonly ResultRow[], options: ScoreAgainstOp
   const margins = { marginTop: 24, marginBottom: 36, marginLeft: 44, marginRight: 20 };
   const height = Math.max(300, margins.marginTop + margins.marginBottom + lineHeight * shown.length);
   const labels = Math.max(...shown.map((point) => textWidth(point.method, "bold")));
-  const most = Math.max(...shown.map((point) => point.cost)) || 1;
   const costs = shown.map((point) => point.cost);
+  const most = Math.max(...costs) || 1;
   const least = Math.min(...costs.filter((cost) => cost > 0), most);
   const isWide = by === "parameters" && most / least >= wide;
   const hasNone = costs.includes(0);
   const x = {
     // A method that adapts nothing has its place on a logarithmic axis, too.
-    ...(isWide && hasNone
-      ? { type: "symlog" as const, constant: least }
-      : { type: isWide ? ("log" as const) : ("linear" as const) }),
+    type: !isWide ? ("linear" as const) : hasNone ? ("symlog" as const) : ("log" as const),
+    ...(hasNone && { constant: least }),
     domain: [isWide && !hasNone ? least : 0, most],
     range: [margins.marginLeft + 10, width - margins.marginRight - labels - 18],
   };

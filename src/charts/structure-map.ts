@@ -29,57 +29,29 @@ export function structureMap(cells: readonly StructureCell[], options: Structure
     const [kind, slot] = key.split("/") as [string, string];
     return several ? `${slotLabel(slot)} ${kind}` : slotLabel(slot);
   };
-  const panels = Math.ceil(columns.length / most);
-  const inRow = Math.ceil(columns.length / panels);
-  const room = (width - 60) / inRow;
-  const widest = Math.max(...columns.map((key) => textWidth(label(key))));
-  const slanted = panels > 1 || widest > room - 4;
   const row = layers <= 12 ? 26 : layers <= 24 ? 20 : 16;
-  const bottom = panels > 1 ? 8 + widest : slanted ? 16 + 0.75 * widest : 26;
   const levels = Array.from({ length: layers }, (_, index) => layers - 1 - index);
-  // Below the layers of a panel there is room for its labels.
-  const blank = panels === 1 ? [] : Array.from({ length: Math.ceil(bottom / row) }, (_, index) => -1 - index);
-  const index = (cell: StructureCell) => columns.indexOf(columnOf(cell));
-  const place = {
-    x: (cell: StructureCell) => (panels === 1 ? columnOf(cell) : index(cell) % inRow),
-    y: "layer" as const,
-    ...(panels === 1 ? {} : { fy: (cell: StructureCell) => Math.floor(index(cell) / inRow) }),
-  };
-  const labels =
-    panels === 1
-      ? Plot.axisX({ tickSize: 0, tickFormat: label, tickRotate: slanted ? -45 : 0 })
-      : Plot.text(columns, {
-          x: (_, at) => at % inRow,
-          fy: (_, at) => Math.floor(at / inRow),
-          y: () => -1,
-          text: label,
-          rotate: -90,
-          textAnchor: "end",
-          fill: "currentColor",
-        });
+  const { labels, place, room, ...laid } = (columns.length <= most ? inOneRow : inSeveralRows)({
+    columns,
+    levels,
+    label,
+    width: width - 60,
+    most,
+    row,
+  });
   const count = cells.filter((cell) => cell.strength > 0).length;
   const left = offered.length - columns.length;
   return drawFigure(
     {
       name,
       says: `${layers} layers and ${columns.length} columns (${columns.map(label).join(", ")}); ${count} of ${cells.length} places are used.${left > 0 ? ` ${left} columns of which nothing is used are left out.` : ""}`,
-      height: panels === 1 ? layers * row + 8 + bottom : panels * (layers + blank.length) * row + 8,
       marginLeft: 48,
       marginRight: 8,
       marginTop: 8,
-      marginBottom: panels === 1 ? bottom : 0,
-      x: {
-        type: "band",
-        domain: panels === 1 ? columns : [...columns.slice(0, inRow).keys()],
-        padding: 0.06,
-        label: null,
-        ...(panels > 1 && { axis: null }),
-      },
-      y: { type: "band", domain: [...levels, ...blank], padding: 0.08 },
-      ...(panels > 1 && { fy: { axis: null, padding: 0 } }),
+      ...laid,
       marks: [
         labels,
-        Plot.axisY({ tickSize: 0, label: "layer", labelArrow: "none", ...ticksOf(levels, panels) }),
+        Plot.axisY({ tickSize: 0, label: "layer", labelArrow: "none", ...ticksOf(levels, columns.length > most) }),
         Plot.cell(shown, { ...place, fill: "none", stroke: grid, rx: 2 }),
         Plot.cell(shown, { ...place, fill: accent, fillOpacity: fillOpacity, rx: 2, title: "title" }),
         Plot.text(shown, {
@@ -99,6 +71,66 @@ export function structureMap(cells: readonly StructureCell[], options: Structure
     },
     options,
   );
+}
+
+/** What is laid out, in `width` pixels with at most `most` columns beside each other; `row`: the height of a layer. */
+interface Given {
+  columns: readonly string[];
+  levels: readonly number[];
+  label: (column: string) => string;
+  width: number;
+  most: number;
+  row: number;
+}
+
+function inOneRow({ columns, levels, label, width, row }: Given) {
+  const room = width / columns.length;
+  const widest = widestOf(columns, label);
+  const slanted = widest > room - 4;
+  const marginBottom = slanted ? 16 + 0.75 * widest : 26;
+  return {
+    labels: Plot.axisX({ tickSize: 0, tickFormat: label, tickRotate: slanted ? -45 : 0 }),
+    place: { x: columnOf, y: "layer" as const },
+    room,
+    height: levels.length * row + 8 + marginBottom,
+    marginBottom,
+    x: { type: "band" as const, domain: columns, padding: 0.06, label: null },
+    y: { type: "band" as const, domain: levels, padding: 0.08 },
+  };
+}
+
+/** A panel a row, with blank levels below its layers as room for the labels of its columns. */
+function inSeveralRows({ columns, levels, label, width, most, row }: Given) {
+  const panels = Math.ceil(columns.length / most);
+  const inRow = Math.ceil(columns.length / panels);
+  const blank = Array.from({ length: Math.ceil((8 + widestOf(columns, label)) / row) }, (_, index) => -1 - index);
+  const at = new Map(columns.map((column, index) => [column, { x: index % inRow, panel: Math.floor(index / inRow) }]));
+  return {
+    labels: Plot.text(columns, {
+      x: (column: string) => at.get(column)!.x,
+      fy: (column: string) => at.get(column)!.panel,
+      y: () => -1,
+      text: label,
+      rotate: -90,
+      textAnchor: "end",
+      fill: "currentColor",
+    }),
+    place: {
+      x: (cell: StructureCell) => at.get(columnOf(cell))!.x,
+      fy: (cell: StructureCell) => at.get(columnOf(cell))!.panel,
+      y: "layer" as const,
+    },
+    room: width / inRow,
+    height: panels * (levels.length + blank.length) * row + 8,
+    marginBottom: 0,
+    x: { type: "band" as const, domain: [...columns.slice(0, inRow).keys()], padding: 0.06, label: null, axis: null },
+    y: { type: "band" as const, domain: [...levels, ...blank], padding: 0.08 },
+    fy: { axis: null, padding: 0 },
+  };
+}
+
+function widestOf(columns: readonly string[], label: (column: string) => string): number {
+  return Math.max(...columns.map((column) => textWidth(label(column))));
 }
 
 /** A column that is narrower has no room for its number and its label, in pixels. */
@@ -125,7 +157,7 @@ function fillOpacity({ strength }: StructureCell): number {
 }
 
 /** Where layers are many, every fourth is named; the rows for labels never are. */
-function ticksOf(levels: readonly number[], panels: number): { ticks?: number[] } {
+function ticksOf(levels: readonly number[], areRowsBlank: boolean): { ticks?: number[] } {
   if (levels.length > 16) return { ticks: levels.filter((level) => level % 4 === 0).reverse() };
-  return panels > 1 ? { ticks: [...levels] } : {};
+  return areRowsBlank ? { ticks: [...levels] } : {};
 }

@@ -201,15 +201,16 @@ test("a structure is drawn as layers by slots, for all tasks and for each", () =
   );
 });
 
+const slots = [
+  "attention.query",
+  "attention.key",
+  "attention.value",
+  "attention.output",
+  "mlp.up",
+  "mlp.down",
+] as const;
+
 test("kinds that share slots are drawn one after the other, each where it is, within 80 columns", () => {
-  const slots = [
-    "attention.query",
-    "attention.key",
-    "attention.value",
-    "attention.output",
-    "mlp.up",
-    "mlp.down",
-  ] as const;
   const kinds = ["lora", "tarp", "grasp", "dualLora", "bitfit"];
   const sites = slots.flatMap((slot) =>
     kinds.flatMap((kind) => [0, 1].map((at) => [`layers.${at}.${slot}/${kind}`, 8])),
@@ -248,14 +249,6 @@ test("kinds that share slots are drawn one after the other, each where it is, wi
 });
 
 test("columns beyond 80 go on below", () => {
-  const slots = [
-    "attention.query",
-    "attention.key",
-    "attention.value",
-    "attention.output",
-    "mlp.up",
-    "mlp.down",
-  ] as const;
   const columns = [...slots, ...slots].map((slot, at) => ({ slot, kind: "lora", title: `${at} of many` }));
   const text = layerGrid(1, columns, plain, () => ({ text: "x", paint: plain.good, tells: true }));
   expect(text.split("\n").map((line) => line.match(/of many|x/g)?.length)).toEqual([6, 6, 6, 6]);

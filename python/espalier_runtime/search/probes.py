@@ -22,7 +22,7 @@ SLOPE_AT_ZERO = {"identity": 1.0, "gelu": 0.5, "relu": 0.5, "tanh": 1.0, "softma
 
 
 def split(problem: SearchProblem) -> tuple[dict[Place, tuple[Site, ProjectionKind]], list[Candidate]]:
-    """The places of fused kinds, and the candidates of all others."""
+    """The places of kinds with two projections, and the candidates of all others."""
     places: dict[Place, tuple[Site, ProjectionKind]] = {}
     others = []
     for candidate in problem.space.candidates:
@@ -47,8 +47,8 @@ def per_parameter(
 ) -> Tensor:
     """Each candidate's worth over its parameters, (candidates,) in float64.
 
-    A chunk [start, start + size) of a fused kind is worth weight(kind) times the sum of those entries of its place's
-    spectrum, falling numbers; another candidate what `others` says of its id.
+    A chunk [start, start + size) of a kind with two projections is worth weight(kind) times the sum of those entries of
+    its place's spectrum, falling numbers; another candidate what `others` says of its id.
     """
     values = []
     for candidate in problem.space.candidates:
